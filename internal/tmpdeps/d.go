@@ -1,0 +1,21 @@
+package tmpdeps
+import (
+ _ "google.golang.org/grpc/xds"
+ _ "google.golang.org/grpc/orca"
+ _ "github.com/envoyproxy/go-control-plane/pkg/cache/v3"
+ _ "github.com/envoyproxy/go-control-plane/pkg/server/v3"
+ _ "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+ _ "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
+ _ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+ _ "github.com/golang-jwt/jwt/v5"
+ _ "github.com/MicahParks/keyfunc/v3"
+ _ "buf.build/go/protovalidate"
+ _ "github.com/alecthomas/kong"
+ _ "golang.org/x/term"
+ _ "golang.org/x/sys/unix"
+ _ "github.com/ncruces/go-sqlite3/driver"
+ _ "go.yaml.in/yaml/v3"
+ _ "golang.org/x/time/rate"
+ _ "golang.org/x/sync/errgroup"
+ _ "golang.org/x/net/http2"
+)
