@@ -35,10 +35,10 @@ type Movie struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `movies/{id}`; chosen by the service.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The last part of the name. Output only.
+	// The last part of the name.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
-	// Its title.
-	Title string `protobuf:"bytes,3,opt,name=title,proto3" json:"title,omitempty"`
+	// Its title. A new movie must have one; of a movie that came with the data it may be unknown.
+	Title *string `protobuf:"bytes,3,opt,name=title,proto3,oneof" json:"title,omitempty"`
 	// The year of its release.
 	Year *int32 `protobuf:"varint,4,opt,name=year,proto3,oneof" json:"year,omitempty"`
 	// Its genre, for example `Drama`.
@@ -59,15 +59,16 @@ type Movie struct {
 	Distributor *string `protobuf:"bytes,12,opt,name=distributor,proto3,oneof" json:"distributor,omitempty"`
 	// Who directed it, `people/{id}`.
 	Director *string `protobuf:"bytes,13,opt,name=director,proto3,oneof" json:"director,omitempty"`
-	// What callers of `:rate` think of it; unset before the first. Output only.
+	// What callers of `:rate` think of it; unset before the first.
 	AudienceRating *v1.AudienceRating `protobuf:"bytes,14,opt,name=audience_rating,json=audienceRating,proto3" json:"audience_rating,omitempty"`
-	// When it was last changed. Output only.
+	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,15,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// A hash of the state that was read; an update that carries another is refused.
+	// Stands for the state that was read. An update that carries the etag of another state is refused
+	// with ABORTED; one without an etag is not checked.
 	Etag string `protobuf:"bytes,16,opt,name=etag,proto3" json:"etag,omitempty"`
-	// The distributor itself. Only in VIEW_FULL. Output only.
+	// The distributor itself. Only in VIEW_FULL.
 	DistributorDetail *v11.Production `protobuf:"bytes,17,opt,name=distributor_detail,json=distributorDetail,proto3" json:"distributor_detail,omitempty"`
-	// The director. Only in VIEW_FULL. Output only.
+	// The director. Only in VIEW_FULL.
 	DirectorDetail *v12.Person `protobuf:"bytes,18,opt,name=director_detail,json=directorDetail,proto3" json:"director_detail,omitempty"`
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
@@ -118,8 +119,8 @@ func (x *Movie) GetId() string {
 }
 
 func (x *Movie) GetTitle() string {
-	if x != nil {
-		return x.Title
+	if x != nil && x.Title != nil {
+		return *x.Title
 	}
 	return ""
 }
@@ -232,7 +233,7 @@ func (x *Movie) GetDirectorDetail() *v12.Person {
 // Which movies to list.
 type ListMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many at most: 50 when 0, never more than 1000.
+	// How many at most: 50 when 0; more than 1000 is taken as 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before, with the same filter and order.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -534,7 +535,7 @@ func (x *BatchGetMoviesResponse) GetMovies() []*Movie {
 // A new movie.
 type CreateMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it is to be. Its name is ignored.
+	// What it is to be. Its name and what is output only are ignored.
 	Movie         *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -582,7 +583,8 @@ type UpdateMovieRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it is to become; `name` says which one.
 	Movie *Movie `protobuf:"bytes,1,opt,name=movie,proto3" json:"movie,omitempty"`
-	// Which fields to change; `*` for all.
+	// Which fields to change: those of the resource by name, `*` for all of them. A field that is named
+	// but not set becomes unset. Fields that are output only are passed over.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -745,7 +747,8 @@ func (x *RateMovieRequest) GetStars() int32 {
 // Which changes to stream.
 type WatchMoviesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `resume_token` of the last change seen; empty for those from now on.
+	// `resume_token` of the last change seen; empty for those from now on. OUT_OF_RANGE if the changes
+	// behind it are no longer kept: read the list again and watch from now on.
 	ResumeToken   string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -948,34 +951,35 @@ var File_mesh_movie_v1_movie_proto protoreflect.FileDescriptor
 
 const file_mesh_movie_v1_movie_proto_rawDesc = "" +
 	"\n" +
-	"\x19mesh/movie/v1/movie.proto\x12\rmesh.movie.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmesh/common/v1/common.proto\x1a#mesh/production/v1/production.proto\x1a\x1bmesh/talent/v1/talent.proto\"\xcf\b\n" +
-	"\x05Movie\x127\n" +
-	"\x04name\x18\x01 \x01(\tB#\xbaH \xd8\x01\x01r\x1b2\x19^movies/[1-9][0-9]{0,17}$R\x04name\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\x12 \n" +
-	"\x05title\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x05title\x12$\n" +
-	"\x04year\x18\x04 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xb4\x10(\xe0\x0eH\x00R\x04year\x88\x01\x01\x12$\n" +
-	"\x05genre\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<H\x01R\x05genre\x88\x01\x01\x12A\n" +
+	"\x19mesh/movie/v1/movie.proto\x12\rmesh.movie.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmesh/common/v1/common.proto\x1a#mesh/production/v1/production.proto\x1a\x1bmesh/talent/v1/talent.proto\"\xfd\b\n" +
+	"\x05Movie\x12:\n" +
+	"\x04name\x18\x01 \x01(\tB&\xe0A\b\xbaH \xd8\x01\x01r\x1b2\x19^movies/[1-9][0-9]{0,17}$R\x04name\x12\x13\n" +
+	"\x02id\x18\x02 \x01(\tB\x03\xe0A\x03R\x02id\x12(\n" +
+	"\x05title\x18\x03 \x01(\tB\r\xe0A\x02\xbaH\ar\x05\x10\x01\x18\xc8\x01H\x00R\x05title\x88\x01\x01\x12$\n" +
+	"\x04year\x18\x04 \x01(\x05B\v\xbaH\b\x1a\x06\x18\xb4\x10(\xe0\x0eH\x01R\x04year\x88\x01\x01\x12$\n" +
+	"\x05genre\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18<H\x02R\x05genre\x88\x01\x01\x12A\n" +
 	"\x14running_time_minutes\x18\x06 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x01H\x02R\x12runningTimeMinutes\x88\x01\x01\x12/\n" +
-	"\vmpaa_rating\x18\a \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14H\x03R\n" +
+	"\xbaH\a\x1a\x05\x18\xe8\a(\x01H\x03R\x12runningTimeMinutes\x88\x01\x01\x12/\n" +
+	"\vmpaa_rating\x18\a \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14H\x04R\n" +
 	"mpaaRating\x88\x01\x01\x12=\n" +
-	"\vimdb_rating\x18\b \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@)\x00\x00\x00\x00\x00\x00\xf0?H\x04R\n" +
+	"\vimdb_rating\x18\b \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00$@)\x00\x00\x00\x00\x00\x00\xf0?H\x05R\n" +
 	"imdbRating\x88\x01\x01\x12+\n" +
 	"\n" +
-	"imdb_votes\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x05R\timdbVotes\x88\x01\x01\x12+\n" +
+	"imdb_votes\x18\t \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x06R\timdbVotes\x88\x01\x01\x12+\n" +
 	"\n" +
 	"budget_usd\x18\n" +
-	" \x01(\x03B\a\xbaH\x04\"\x02(\x00H\x06R\tbudgetUsd\x88\x01\x01\x12)\n" +
-	"\tgross_usd\x18\v \x01(\x03B\a\xbaH\x04\"\x02(\x00H\aR\bgrossUsd\x88\x01\x01\x12L\n" +
-	"\vdistributor\x18\f \x01(\tB%\xbaH\"r 2\x1e^productions/[1-9][0-9]{0,17}$H\bR\vdistributor\x88\x01\x01\x12A\n" +
-	"\bdirector\x18\r \x01(\tB \xbaH\x1dr\x1b2\x19^people/[1-9][0-9]{0,17}$H\tR\bdirector\x88\x01\x01\x12G\n" +
-	"\x0faudience_rating\x18\x0e \x01(\v2\x1e.mesh.common.v1.AudienceRatingR\x0eaudienceRating\x12;\n" +
-	"\vupdate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	" \x01(\x03B\a\xbaH\x04\"\x02(\x00H\aR\tbudgetUsd\x88\x01\x01\x12)\n" +
+	"\tgross_usd\x18\v \x01(\x03B\a\xbaH\x04\"\x02(\x00H\bR\bgrossUsd\x88\x01\x01\x12L\n" +
+	"\vdistributor\x18\f \x01(\tB%\xbaH\"r 2\x1e^productions/[1-9][0-9]{0,17}$H\tR\vdistributor\x88\x01\x01\x12A\n" +
+	"\bdirector\x18\r \x01(\tB \xbaH\x1dr\x1b2\x19^people/[1-9][0-9]{0,17}$H\n" +
+	"R\bdirector\x88\x01\x01\x12L\n" +
+	"\x0faudience_rating\x18\x0e \x01(\v2\x1e.mesh.common.v1.AudienceRatingB\x03\xe0A\x03R\x0eaudienceRating\x12@\n" +
+	"\vupdate_time\x18\x0f \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12M\n" +
-	"\x12distributor_detail\x18\x11 \x01(\v2\x1e.mesh.production.v1.ProductionR\x11distributorDetail\x12?\n" +
-	"\x0fdirector_detail\x18\x12 \x01(\v2\x16.mesh.talent.v1.PersonR\x0edirectorDetailB\a\n" +
+	"\x04etag\x18\x10 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12R\n" +
+	"\x12distributor_detail\x18\x11 \x01(\v2\x1e.mesh.production.v1.ProductionB\x03\xe0A\x03R\x11distributorDetail\x12D\n" +
+	"\x0fdirector_detail\x18\x12 \x01(\v2\x16.mesh.talent.v1.PersonB\x03\xe0A\x03R\x0edirectorDetailB\b\n" +
+	"\x06_titleB\a\n" +
 	"\x05_yearB\b\n" +
 	"\x06_genreB\x17\n" +
 	"\x15_running_time_minutesB\x0e\n" +
@@ -986,12 +990,11 @@ const file_mesh_movie_v1_movie_proto_rawDesc = "" +
 	"\n" +
 	"_gross_usdB\x0e\n" +
 	"\f_distributorB\v\n" +
-	"\t_director\"\xab\x02\n" +
-	"\x11ListMoviesRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\t_director\"\xa8\x02\n" +
+	"\x11ListMoviesRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12 \n" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x06filter\x12#\n" +
 	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\aorderBy\x122\n" +
 	"\x04view\x18\x05 \x01(\x0e2\x14.mesh.common.v1.ViewB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04view\x12I\n" +
@@ -1007,12 +1010,13 @@ const file_mesh_movie_v1_movie_proto_rawDesc = "" +
 	"\x15BatchGetMoviesRequest\x12@\n" +
 	"\x05names\x18\x01 \x03(\tB*\xbaH'\x92\x01$\b\x01\x10\xe8\a\"\x1dr\x1b2\x19^movies/[1-9][0-9]{0,17}$R\x05names\"F\n" +
 	"\x16BatchGetMoviesResponse\x12,\n" +
-	"\x06movies\x18\x01 \x03(\v2\x14.mesh.movie.v1.MovieR\x06movies\"H\n" +
-	"\x12CreateMovieRequest\x122\n" +
-	"\x05movie\x18\x01 \x01(\v2\x14.mesh.movie.v1.MovieB\x06\xbaH\x03\xc8\x01\x01R\x05movie\"\xb8\x01\n" +
-	"\x12UpdateMovieRequest\x12e\n" +
-	"\x05movie\x18\x01 \x01(\v2\x14.mesh.movie.v1.MovieB9\xbaH6\xba\x010\n" +
-	"\vupdate.name\x12\x10name must be set\x1a\x0fthis.name != ''\xc8\x01\x01R\x05movie\x12;\n" +
+	"\x06movies\x18\x01 \x03(\v2\x14.mesh.movie.v1.MovieR\x06movies\"\x86\x01\n" +
+	"\x12CreateMovieRequest\x12p\n" +
+	"\x05movie\x18\x01 \x01(\v2\x14.mesh.movie.v1.MovieBD\xe0A\x02\xbaH>\xba\x018\n" +
+	"\fcreate.title\x12\x17movie.title must be set\x1a\x0fhas(this.title)\xc8\x01\x01R\x05movie\"\xc1\x01\n" +
+	"\x12UpdateMovieRequest\x12n\n" +
+	"\x05movie\x18\x01 \x01(\v2\x14.mesh.movie.v1.MovieBB\xe0A\x02\xbaH<\xba\x016\n" +
+	"\vupdate.name\x12\x16movie.name must be set\x1a\x0fthis.name != ''\xc8\x01\x01R\x05movie\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"i\n" +
 	"\x12DeleteMovieRequest\x126\n" +

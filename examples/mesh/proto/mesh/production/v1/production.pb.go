@@ -33,17 +33,18 @@ type Production struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// `productions/{id}`; chosen by the service.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// The last part of the name. Output only.
+	// The last part of the name.
 	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
 	// The company's name, for example `Miramax`.
 	DisplayName string `protobuf:"bytes,3,opt,name=display_name,json=displayName,proto3" json:"display_name,omitempty"`
-	// What callers of `:rate` think of it; unset before the first. Output only.
+	// What callers of `:rate` think of it; unset before the first.
 	AudienceRating *v1.AudienceRating `protobuf:"bytes,4,opt,name=audience_rating,json=audienceRating,proto3" json:"audience_rating,omitempty"`
-	// When it was last changed. Output only.
+	// When it was last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// A hash of the state that was read; an update that carries another is refused.
+	// Stands for the state that was read. An update that carries the etag of another state is refused
+	// with ABORTED; one without an etag is not checked.
 	Etag string `protobuf:"bytes,6,opt,name=etag,proto3" json:"etag,omitempty"`
-	// What its movies add up to, asked of the movie service. Only in VIEW_FULL. Output only.
+	// What its movies add up to, asked of the movie service. Only in VIEW_FULL.
 	Filmography   *v1.Filmography `protobuf:"bytes,7,opt,name=filmography,proto3" json:"filmography,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -131,7 +132,7 @@ func (x *Production) GetFilmography() *v1.Filmography {
 // Which productions to list.
 type ListProductionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// How many at most: 50 when 0, never more than 1000.
+	// How many at most: 50 when 0; more than 1000 is taken as 1000.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// `next_page_token` of the page before, with the same filter and order.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
@@ -424,7 +425,7 @@ func (x *BatchGetProductionsResponse) GetProductions() []*Production {
 // A new production.
 type CreateProductionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// What it is to be. Its name is ignored.
+	// What it is to be. Its name and what is output only are ignored.
 	Production    *Production `protobuf:"bytes,1,opt,name=production,proto3" json:"production,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -472,7 +473,8 @@ type UpdateProductionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it is to become; `name` says which one.
 	Production *Production `protobuf:"bytes,1,opt,name=production,proto3" json:"production,omitempty"`
-	// Which fields to change; `*` for all.
+	// Which fields to change: those of the resource by name, `*` for all of them. A field that is named
+	// but not set becomes unset. Fields that are output only are passed over.
 	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -635,7 +637,8 @@ func (x *RateProductionRequest) GetStars() int32 {
 // Which changes to stream.
 type WatchProductionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// `resume_token` of the last change seen; empty for those from now on.
+	// `resume_token` of the last change seen; empty for those from now on. OUT_OF_RANGE if the changes
+	// behind it are no longer kept: read the list again and watch from now on.
 	ResumeToken   string `protobuf:"bytes,1,opt,name=resume_token,json=resumeToken,proto3" json:"resume_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -746,23 +749,21 @@ var File_mesh_production_v1_production_proto protoreflect.FileDescriptor
 
 const file_mesh_production_v1_production_proto_rawDesc = "" +
 	"\n" +
-	"#mesh/production/v1/production.proto\x12\x12mesh.production.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmesh/common/v1/common.proto\"\xeb\x02\n" +
+	"#mesh/production/v1/production.proto\x12\x12mesh.production.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bmesh/common/v1/common.proto\"\x83\x03\n" +
 	"\n" +
-	"Production\x12<\n" +
-	"\x04name\x18\x01 \x01(\tB(\xbaH%\xd8\x01\x01r 2\x1e^productions/[1-9][0-9]{0,17}$R\x04name\x12\x0e\n" +
-	"\x02id\x18\x02 \x01(\tR\x02id\x12-\n" +
-	"\fdisplay_name\x18\x03 \x01(\tB\n" +
-	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\vdisplayName\x12G\n" +
-	"\x0faudience_rating\x18\x04 \x01(\v2\x1e.mesh.common.v1.AudienceRatingR\x0eaudienceRating\x12;\n" +
-	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"Production\x12?\n" +
+	"\x04name\x18\x01 \x01(\tB+\xe0A\b\xbaH%\xd8\x01\x01r 2\x1e^productions/[1-9][0-9]{0,17}$R\x04name\x12\x13\n" +
+	"\x02id\x18\x02 \x01(\tB\x03\xe0A\x03R\x02id\x12.\n" +
+	"\fdisplay_name\x18\x03 \x01(\tB\v\xe0A\x02\xbaH\x05r\x03\x18\xc8\x01R\vdisplayName\x12L\n" +
+	"\x0faudience_rating\x18\x04 \x01(\v2\x1e.mesh.common.v1.AudienceRatingB\x03\xe0A\x03R\x0eaudienceRating\x12@\n" +
+	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampB\x03\xe0A\x03R\n" +
 	"updateTime\x12\x1b\n" +
-	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12=\n" +
-	"\vfilmography\x18\a \x01(\v2\x1b.mesh.common.v1.FilmographyR\vfilmography\"\xe5\x01\n" +
-	"\x16ListProductionsRequest\x12'\n" +
-	"\tpage_size\x18\x01 \x01(\x05B\n" +
-	"\xbaH\a\x1a\x05\x18\xe8\a(\x00R\bpageSize\x12'\n" +
+	"\x04etag\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18@R\x04etag\x12B\n" +
+	"\vfilmography\x18\a \x01(\v2\x1b.mesh.common.v1.FilmographyB\x03\xe0A\x03R\vfilmography\"\xe2\x01\n" +
+	"\x16ListProductionsRequest\x12$\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\a\xbaH\x04\x1a\x02(\x00R\bpageSize\x12'\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80\bR\tpageToken\x12 \n" +
+	"page_token\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\x80 R\tpageToken\x12 \n" +
 	"\x06filter\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x10R\x06filter\x12#\n" +
 	"\border_by\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x02R\aorderBy\x122\n" +
 	"\x04view\x18\x05 \x01(\x0e2\x14.mesh.common.v1.ViewB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04view\"\xa2\x01\n" +
@@ -777,15 +778,16 @@ const file_mesh_production_v1_production_proto_rawDesc = "" +
 	"\x1aBatchGetProductionsRequest\x12E\n" +
 	"\x05names\x18\x01 \x03(\tB/\xbaH,\x92\x01)\b\x01\x10\xe8\a\"\"r 2\x1e^productions/[1-9][0-9]{0,17}$R\x05names\"_\n" +
 	"\x1bBatchGetProductionsResponse\x12@\n" +
-	"\vproductions\x18\x01 \x03(\v2\x1e.mesh.production.v1.ProductionR\vproductions\"a\n" +
-	"\x17CreateProductionRequest\x12F\n" +
+	"\vproductions\x18\x01 \x03(\v2\x1e.mesh.production.v1.ProductionR\vproductions\"\xbb\x01\n" +
+	"\x17CreateProductionRequest\x12\x9f\x01\n" +
 	"\n" +
-	"production\x18\x01 \x01(\v2\x1e.mesh.production.v1.ProductionB\x06\xbaH\x03\xc8\x01\x01R\n" +
-	"production\"\xd1\x01\n" +
-	"\x17UpdateProductionRequest\x12y\n" +
+	"production\x18\x01 \x01(\v2\x1e.mesh.production.v1.ProductionB_\xe0A\x02\xbaHY\xba\x01S\n" +
+	"\x13create.display_name\x12#production.display_name must be set\x1a\x17this.display_name != ''\xc8\x01\x01R\n" +
+	"production\"\xe0\x01\n" +
+	"\x17UpdateProductionRequest\x12\x87\x01\n" +
 	"\n" +
-	"production\x18\x01 \x01(\v2\x1e.mesh.production.v1.ProductionB9\xbaH6\xba\x010\n" +
-	"\vupdate.name\x12\x10name must be set\x1a\x0fthis.name != ''\xc8\x01\x01R\n" +
+	"production\x18\x01 \x01(\v2\x1e.mesh.production.v1.ProductionBG\xe0A\x02\xbaHA\xba\x01;\n" +
+	"\vupdate.name\x12\x1bproduction.name must be set\x1a\x0fthis.name != ''\xc8\x01\x01R\n" +
 	"production\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"s\n" +
