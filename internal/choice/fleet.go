@@ -1,0 +1,174 @@
+package choice
+
+// Reason says why an endpoint is passed over or held back. Reasons combine.
+type Reason uint8
+
+// The reasons.
+const (
+	ErrorRate   Reason = 1 << iota // its error rate is above the threshold
+	Utilization                    // its utilization is above the threshold
+	Pushback                       // it asked to be left alone
+	Draining                       // it is about to go
+	Probation                      // it has yet to answer the call it was given
+	Warmup                         // its server is young, or it was just let out of probation
+	Silent                         // it owes answers, and is late
+)
+
+// Random is a source of random numbers, such as those of math/rand/v2.
+type Random interface{ Uint64() uint64 }
+
+// Fleet is the set of endpoints that a pick chooses from. It does not change;
+// what is known of its endpoints does. Pick may be called concurrently.
+type Fleet struct {
+	group     *Group
+	endpoints []*Endpoint
+}
+
+// NewFleet returns a fleet of endpoints of this group. There must be at least one.
+func (g *Group) NewFleet(endpoints []*Endpoint, now int64) *Fleet {
+	g.refresh(now, endpoints)
+	return &Fleet{group: g, endpoints: endpoints}
+}
+
+// Endpoint returns the endpoint with the index that Pick returned.
+func (f *Fleet) Endpoint(i int) *Endpoint { return f.endpoints[i] }
+
+// Len returns the number of endpoints.
+func (f *Fleet) Len() int { return len(f.endpoints) }
+
+// Pick returns the index of the endpoint that the next call goes to: of two
+// distinct ones drawn at random, neither passed over, the one with the lower
+// cost. If there are no two such among FilterDraws, it is the one that is not
+// passed over, and if there is none, the cheapest that was looked at.
+func (f *Fleet) Pick(now int64, random Random) int {
+	if len(f.endpoints) == 1 {
+		return 0
+	}
+	if due := f.group.refreshAt.Load(); now >= due && f.group.refreshAt.CompareAndSwap(due, now+refreshInterval) {
+		f.group.refresh(now, f.endpoints)
+	}
+	var (
+		d        = draw{n: len(f.endpoints)}
+		draws    = min(f.group.params().FilterDraws, len(f.endpoints), maxDraws)
+		good     = candidate{index: -1}
+		fallback = candidate{index: -1}
+	)
+	for range draws {
+		c := f.candidate(now, d.next(random), random)
+		if c.passedOver != 0 {
+			fallback = fallback.better(c)
+			continue
+		}
+		if good.index >= 0 {
+			return good.better(c).index
+		}
+		good = c
+	}
+	if good.index >= 0 {
+		return good.index
+	}
+	return fallback.index
+}
+
+// candidate is an endpoint that is looked at.
+type candidate struct {
+	index      int
+	passedOver Reason
+	cost       float64
+}
+
+// better returns the cheaper of two; the first if they cost the same, which
+// random draws make fair.
+func (c candidate) better(other candidate) candidate {
+	if c.index < 0 || other.cost < c.cost {
+		return other
+	}
+	return c
+}
+
+func (f *Fleet) candidate(now int64, i int, random Random) candidate {
+	e := f.endpoints[i]
+	facts := e.facts.load()
+	own := float64(e.inFlight.Load())
+	c := candidate{index: i, cost: e.cost(now, &facts, own)}
+	if w := f.group.relative(e.weight(now)); w < 1 && unit(random) >= w {
+		// With probability w the endpoint competes as an equal, which gives it
+		// the part w of its fair share. Else its cost is scaled up: it still
+		// takes what others have no room for, but an idle fleet, whose costs
+		// are all alike, does not turn the smallest difference into a step.
+		c.cost /= w
+	}
+	c.passedOver = e.held(now, own)
+	if !f.group.panicking.Load() {
+		c.passedOver |= e.filtered(now, &facts)
+	}
+	return c
+}
+
+// unit is a random number in [0, 1).
+func unit(random Random) float64 { return float64(random.Uint64()>>11) / (1 << 53) }
+
+// filtered tells whether a threshold or the server itself bars the endpoint.
+func (e *Endpoint) filtered(now int64, f *facts) Reason {
+	p := e.group.params()
+	window := int64(p.DecayWindow)
+	var r Reason
+	if e.errorRate(now, f, window) > p.ErrorRateThreshold {
+		r |= ErrorRate
+	}
+	if p.UtilizationThreshold > 0 && f.utilization*fade(now, f.utilizationAt, window) > p.UtilizationThreshold {
+		r |= Utilization
+	}
+	if now < e.pushbackUntil.Load() {
+		r |= Pushback
+	}
+	if e.draining.Load() {
+		r |= Draining
+	}
+	return r
+}
+
+// held tells whether the endpoint is in probation and has its one call
+// already. A stream that has been open for long enough ends probation.
+func (e *Endpoint) held(now int64, own float64) Reason {
+	if !e.InProbation() {
+		return 0
+	}
+	if e.streams.Load() > 0 && now-e.streamSince.Load() >= int64(e.group.params().StreamAnswerAge) {
+		e.prove(now)
+		return 0
+	}
+	if own < 1 || !e.group.anyProven.Load() {
+		return 0
+	}
+	return Probation
+}
+
+// maxDraws bounds the draws, so that they need no memory of their own.
+const maxDraws = 16
+
+// draw yields the numbers below n in random order, none twice.
+type draw struct {
+	n     int
+	count int
+	drawn [maxDraws]int // in ascending order
+}
+
+func (d *draw) next(random Random) int {
+	k := below(random, d.n-d.count)
+	// The k-th of those not drawn yet.
+	at := 0
+	for at < d.count && d.drawn[at] <= k {
+		k++
+		at++
+	}
+	copy(d.drawn[at+1:d.count+1], d.drawn[at:d.count])
+	d.drawn[at] = k
+	d.count++
+	return k
+}
+
+// below returns a random number in [0, n). Its bias is below n/2^32.
+func below(random Random, n int) int {
+	return int((random.Uint64() >> 32) * uint64(n) >> 32)
+}

@@ -1,0 +1,81 @@
+package choice
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+)
+
+// Group is what the endpoints of one client have in common. It outlives
+// fleets, as endpoints do. Its methods may be called concurrently.
+type Group struct {
+	current    atomic.Pointer[Params]
+	histograms bool
+
+	anyProven atomic.Bool
+	typical   atomic.Uint64 // float64 bits: the fleet's mean per-request time, ns
+	topWeight atomic.Uint64 // float64 bits: the highest weight in the fleet
+	panicking atomic.Bool   // the filters would leave too few
+	refreshAt atomic.Int64  // when the fields above are to be computed anew
+}
+
+// refreshInterval is how often the fleet as a whole is looked at. It is done
+// within a pick, so that it costs nothing while there are none.
+const refreshInterval = int64(100 * time.Millisecond)
+
+// NewGroup returns a group of endpoints that are compared by these parameters.
+// With histograms, each endpoint keeps a histogram of its latencies.
+func NewGroup(p Params, histograms bool) *Group {
+	g := &Group{histograms: histograms}
+	g.SetParams(p)
+	g.topWeight.Store(math.Float64bits(1))
+	g.typical.Store(math.Float64bits(unknownPerRequest))
+	return g
+}
+
+// SetParams changes the parameters. What was learned is kept.
+func (g *Group) SetParams(p Params) { g.current.Store(&p) }
+
+func (g *Group) params() *Params { return g.current.Load() }
+
+// prior is the per-request time of an endpoint of which nothing is known.
+func (g *Group) prior() float64 { return math.Float64frombits(g.typical.Load()) }
+
+// refresh looks at the whole fleet.
+func (g *Group) refresh(now int64, endpoints []*Endpoint) {
+	window := int64(g.params().DecayWindow)
+	var (
+		logSum, known float64
+		top           float64
+		passedOver    int
+		proven        bool
+	)
+	for _, e := range endpoints {
+		f := e.facts.load()
+		if k := fade(now, f.perRequestAt, window); k > 0 && f.perRequest > 0 {
+			logSum += k * math.Log(f.perRequest)
+			known += k
+		}
+		top = max(top, e.weight(now))
+		if e.filtered(now, &f) != 0 {
+			passedOver++
+		}
+		proven = proven || !e.InProbation()
+	}
+	if known > 0 {
+		g.typical.Store(math.Float64bits(math.Exp(logSum / known)))
+	}
+	if top > 0 {
+		g.topWeight.Store(math.Float64bits(top))
+	}
+	left := float64(len(endpoints)-passedOver) / float64(max(len(endpoints), 1))
+	g.panicking.Store(left < g.params().PanicThreshold)
+	g.anyProven.Store(proven)
+	g.refreshAt.Store(now + refreshInterval)
+}
+
+// relative is a weight as a part of the highest one: when all are new, none is
+// held back.
+func (g *Group) relative(weight float64) float64 {
+	return min(weight/math.Float64frombits(g.topWeight.Load()), 1)
+}

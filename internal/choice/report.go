@@ -1,0 +1,164 @@
+package choice
+
+import (
+	"math"
+	"time"
+)
+
+// Report is what a server says of itself. A field that it does not report is
+// negative, Uptime zero or less.
+type Report struct {
+	Utilization float64       // busy share of what it has, 0 and up
+	InFlight    float64       // requests it is working on
+	RPS         float64       // requests a second, over the window of Utilization
+	EPS         float64       // errors a second, over the same window
+	Uptime      time.Duration // since the server started
+	Draining    bool          // it is about to go
+}
+
+// NoReport reports nothing.
+func NoReport() Report {
+	return Report{Utilization: -1, InFlight: -1, RPS: -1, EPS: -1}
+}
+
+// Reported takes in an out-of-band report. It counts as an answer: it proves
+// that the server is there, but not that it is fast.
+func (e *Endpoint) Reported(now int64, r Report) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.report(now, &r)
+	e.prove(now)
+	e.combine(now)
+	e.facts.store(&e.known)
+}
+
+// report takes in a report. The caller holds e.mu, and publishes.
+func (e *Endpoint) report(now int64, r *Report) {
+	if r.Uptime > 0 {
+		e.age(now, r.Uptime)
+	}
+	e.draining.Store(r.Draining)
+	k := &e.known
+	if valid(r.Utilization) {
+		k.utilization, k.utilizationAt = r.Utilization, now
+		k.reportedErrorRate = 0
+		if r.EPS > 0 && r.RPS > 0 && valid(r.EPS) {
+			k.reportedErrorRate = min(r.EPS/r.RPS, 1)
+		}
+	}
+	if valid(r.InFlight) {
+		e.reportInFlight(now, r.InFlight)
+	}
+	if valid(r.Utilization) && valid(r.RPS) {
+		e.capacity.report(r.Utilization, r.RPS)
+	}
+}
+
+func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
+
+func (e *Endpoint) reportInFlight(now int64, n float64) {
+	k := &e.known
+	if k.inFlightAt == 0 {
+		k.inFlightMean = n
+	}
+	k.inFlightMean += observedShare * (n - k.inFlightMean)
+	k.inFlight, k.inFlightAt = n, now
+	// The server has seen what this client has had in flight until now.
+	e.sentSince.Store(0)
+}
+
+// reportIfWorse takes in a report that came with a failure, unless it would
+// make the endpoint look better.
+func (e *Endpoint) reportIfWorse(now int64, r *Report) {
+	own := float64(e.inFlight.Load())
+	sent := e.sentSince.Load()
+	old, oldCapacity, wasDraining := e.known, e.capacity, e.draining.Load()
+	before := e.cost(now, &e.known, own)
+
+	started := e.startedAt.Load()
+	e.report(now, r)
+	if e.startedAt.Load() != started {
+		return // a new server: nothing of the old one is left to compare with
+	}
+	e.combineReported(now)
+	if e.cost(now, &e.known, own) < before || (wasDraining && !r.Draining) {
+		e.known, e.capacity = old, oldCapacity
+		e.draining.Store(wasDraining)
+		e.sentSince.Add(sent)
+	}
+}
+
+// combineReported is combine for a report without an observation.
+func (e *Endpoint) combineReported(now int64) {
+	if e.capacity.perRequest() > 0 {
+		e.combine(now)
+	}
+}
+
+// uptimeSlack is by how much reports may be late or out of order.
+const uptimeSlack = 2 * time.Second
+
+// age learns the server's age. A server that is younger than the one that was
+// known is another one at the same address.
+func (e *Endpoint) age(now int64, uptime time.Duration) {
+	started := now - int64(uptime)
+	younger := e.uptime > 0 && uptime < e.uptime-uptimeSlack
+	replaced := e.uptime > 0 && e.reconnected && started > e.startedAt.Load()+int64(uptimeSlack)
+	switch {
+	case younger || replaced:
+		e.forget(now, started)
+		e.uptime = uptime
+	case e.uptime == 0:
+		e.startedAt.Store(started)
+		e.uptime = uptime
+	case uptime > e.uptime:
+		e.uptime = uptime
+		// A report that was held up makes the server look younger than it is.
+		if started < e.startedAt.Load() {
+			e.startedAt.Store(started)
+		}
+	}
+	e.reconnected = false
+}
+
+// capacity is what a server says that it can do: rps/utilization requests a
+// second, as gRFC A58 weighs it. Its inverse is the time that each request in
+// the queue adds, up to a factor that is learned from the calls.
+type capacity struct {
+	perUnit float64 // ns of utilization that one request takes; 0 unknown
+	factor  float64 // observed latency over perUnit x queue; 0 unknown
+}
+
+// minUtilization: below it the ratio is noise.
+const minUtilization = 0.01
+
+func (c *capacity) report(utilization, rps float64) {
+	if utilization < minUtilization || rps <= 0 {
+		return
+	}
+	perUnit := utilization / rps * 1e9
+	if c.perUnit == 0 {
+		c.perUnit = perUnit
+		return
+	}
+	c.perUnit += 0.2 * (perUnit - c.perUnit)
+}
+
+func (c *capacity) calibrate(latency, queue float64) {
+	if c.perUnit == 0 || queue <= 0 {
+		return
+	}
+	factor := latency / (c.perUnit * queue)
+	if c.factor == 0 {
+		c.factor = factor
+		return
+	}
+	c.factor += 0.02 * (factor - c.factor)
+}
+
+func (c *capacity) perRequest() float64 {
+	if c.factor == 0 {
+		return 0
+	}
+	return c.perUnit * c.factor
+}
