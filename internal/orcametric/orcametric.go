@@ -8,11 +8,13 @@ package orcametric
 
 const (
 	// InFlight counts the calls and streams the server is working on, without
-	// the call whose answer carries the report. Absent means 0.
+	// the call whose answer carries the report. It is in every report, 0
+	// included.
 	InFlight = "in_flight"
 
-	// Uptime is the age of the reporting server in seconds. It only grows; a
-	// smaller value than before is another server behind the same address.
+	// Uptime is the age of the reporting server in seconds. It is in every
+	// report and only grows; a smaller value than before is another server
+	// behind the same address.
 	Uptime = "uptime"
 
 	// Draining is 1 from the moment the server begins to drain, and absent
