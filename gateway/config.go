@@ -1,0 +1,164 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"time"
+
+	"github.com/evenkeel/evenkeel/gateway/auth"
+)
+
+// Config says how a [Gateway] behaves. Its zero value is safe: with it, only
+// methods that declare themselves public can be mounted. [New] refuses values
+// outside the stated ranges with the field's path.
+type Config struct {
+	// Authenticators judge a request's credentials, in this order, until one
+	// finds credentials of its kind. Those that have a method
+	// `Ready(context.Context) error` are asked by /readyz. None by default:
+	// then a service with a method that is not public cannot be mounted.
+	Authenticators []auth.Authenticator
+
+	// Realm names what the credentials are for, in WWW-Authenticate.
+	// Printable ASCII without quotes and backslashes; default "evenkeel".
+	Realm string
+
+	// Logger takes one record a request, at Info, and what went wrong inside,
+	// at Warn or Error. Tokens, keys, bodies and query values never reach it.
+	// Default [slog.Default]; slog.New(slog.DiscardHandler) for silence.
+	Logger *slog.Logger
+
+	// Limits bound what one caller can make the gateway hold.
+	Limits Limits
+
+	// Timeouts bound how long things may take.
+	Timeouts Timeouts
+
+	// ForwardHeaders are request headers that go upstream as metadata of the
+	// same name in lower case, besides Accept-Language, Traceparent and
+	// Tracestate. Nothing else goes. Authorization and Cookie go only if named
+	// here. Names that carry identity, gRPC's own and those of one hop are
+	// refused.
+	ForwardHeaders []string
+
+	// ReturnHeaders are keys of the upstream's header metadata that come back
+	// as response headers of the same name. Nothing else does: neither
+	// trailers nor the load reports in them. Default none.
+	ReturnHeaders []string
+
+	// TLS makes [Gateway.Serve] speak TLS, and HTTP/2 besides HTTP/1.1. It
+	// must name its certificates. Default nil: plain HTTP/1.1.
+	TLS *tls.Config
+
+	// UnencryptedHTTP2 also accepts HTTP/2 without TLS, with prior knowledge,
+	// as proxies speak it. Default false.
+	UnencryptedHTTP2 bool
+
+	// Health says where health is answered.
+	Health Health
+
+	// Drain says how [Gateway.Serve] ends.
+	Drain Drain
+}
+
+// Limits bound what one caller can make the gateway hold. Zero stands for the
+// default of each; negative values are refused.
+type Limits struct {
+	// HeaderBytes bounds a request's line and headers together; more is
+	// answered 431 by net/http, which adds 4 KiB of slack. 1 KiB to 1 MiB;
+	// default 16 KiB. It holds for [Gateway.Serve] only: another server that
+	// uses the handler has a limit of its own.
+	HeaderBytes int
+
+	// URLBytes bounds a request's target; more is answered 414. 64 B to 1 MiB;
+	// default 8 KiB.
+	URLBytes int
+
+	// BodyBytes bounds a request's body, before and after it is inflated; more
+	// is answered 413, before it is read where its length is known. Up to
+	// 1 GiB; default 1 MiB.
+	BodyBytes int64
+
+	// JSONDepth bounds how deep objects and arrays nest in a body; more is
+	// answered 400. Up to 1,000; default 64.
+	JSONDepth int
+
+	// QueryParameters bounds how many parameters a URL carries; more is
+	// answered 400. Up to 10,000; default 200.
+	QueryParameters int
+
+	// Connections bounds the connections that [Gateway.Serve] has open at
+	// once; more wait to be accepted. Up to 1,000,000; default 10,000.
+	Connections int
+
+	// StreamsPerConnection bounds the concurrent requests of one HTTP/2
+	// connection. Up to 10,000; default 100.
+	StreamsPerConnection int
+}
+
+// Timeouts bound how long things may take. Zero stands for the default of
+// each; negative values are refused.
+type Timeouts struct {
+	// ReadHeader bounds the time to read a request's headers. Up to 1 h;
+	// default 5 s.
+	ReadHeader time.Duration
+
+	// ReadBody bounds the time to read a request's body, as a whole; more is
+	// answered 408. Up to 1 h; default 30 s.
+	ReadBody time.Duration
+
+	// Write bounds each write to the caller, so that one who does not read is
+	// let go while a stream may last. Up to 1 h; default 30 s.
+	Write time.Duration
+
+	// Idle bounds how long a connection is kept open between requests. Up to
+	// 24 h; default 2 min.
+	Idle time.Duration
+
+	// Call is how long a unary call may take if the caller does not say. Up to
+	// CallMax; default 15 s, or CallMax if that is less.
+	Call time.Duration
+
+	// CallMax caps what the caller asks for in the header Grpc-Timeout
+	// (`500m` is half a second, as in gRPC's wire format). Up to 24 h; default
+	// 1 min.
+	CallMax time.Duration
+
+	// Stream caps how long a stream may last, whether the caller asks for a
+	// deadline or not. Up to 30 days; default 1 h.
+	Stream time.Duration
+}
+
+// Health says where health is answered: 200 and a small JSON object, or 503.
+// The answers need no credentials and tell no more than that.
+type Health struct {
+	// LivePath answers 200 as long as the process serves. Default "/livez".
+	LivePath string
+
+	// ReadyPath answers 200 while requests should be sent here: not while
+	// draining, not before every upstream that tells its state has been
+	// connected once, not while none of them is connected, and not while a
+	// check fails. Default "/readyz".
+	ReadyPath string
+
+	// Checks are asked at every request to ReadyPath and fail it by an error.
+	// They are called concurrently and must be quick: the context ends after
+	// two seconds.
+	Checks []func(context.Context) error
+
+	// IgnoreUpstreams leaves the state of the upstream connections out of
+	// readiness. Default false.
+	IgnoreUpstreams bool
+}
+
+// Drain says how [Gateway.Serve] ends once its context is done.
+type Drain struct {
+	// Delay is how long requests are still accepted, while ReadyPath answers
+	// 503, so that load balancers notice. Up to 1 h; default 0.
+	Delay time.Duration
+
+	// Timeout is how long requests in flight may take to finish after that,
+	// before they are cut. Streams are ended at its start. Up to 24 h; default
+	// 30 s.
+	Timeout time.Duration
+}
