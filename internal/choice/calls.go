@@ -99,7 +99,7 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.unanswered = 0
-	e.known.errorRate, e.known.errorAt = e.window.add(now, false), now
+	e.known.errorRate, e.known.errorAt = e.window.add(now, int64(e.group.params().DecayWindow), false), now
 	if o.HasReport {
 		e.report(now, &o.Report)
 	}
@@ -119,7 +119,7 @@ func (e *Endpoint) failed(now int64, o *Outcome) {
 	defer e.mu.Unlock()
 	window := int64(e.group.params().DecayWindow)
 	was := e.known.errorRate * fade(now, e.known.errorAt, window)
-	e.known.errorRate, e.known.errorAt = max(was, e.window.add(now, true)), now
+	e.known.errorRate, e.known.errorAt = max(was, e.window.add(now, window, true)), now
 
 	if o.HasReport {
 		e.reportIfWorse(now, &o.Report)
@@ -143,7 +143,7 @@ func (e *Endpoint) pushback(now int64, d time.Duration) {
 }
 
 // errorWindow is a rolling error rate: counts that fade with a time constant
-// of errorMemory.
+// of errorMemory, and at the latest when the decay window has passed.
 type errorWindow struct {
 	failed, total float64
 	at            int64
@@ -151,9 +151,10 @@ type errorWindow struct {
 
 const errorMemory = float64(10 * time.Second)
 
-func (w *errorWindow) add(now int64, failed bool) float64 {
+func (w *errorWindow) add(now, window int64, failed bool) float64 {
 	if w.at != 0 && now > w.at {
-		k := math.Exp(-float64(now-w.at) / errorMemory)
+		// Without news it is all gone when the decay window has passed.
+		k := math.Exp(-float64(now-w.at)/errorMemory) * fade(now, w.at, window)
 		w.failed *= k
 		w.total *= k
 	}

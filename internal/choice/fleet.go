@@ -86,11 +86,16 @@ func (c candidate) better(other candidate) candidate {
 	return c
 }
 
+// noise is by how much estimates of equal endpoints differ anyhow. Without
+// it the one that looks worst by a hair would get nothing while the fleet is
+// idle, and so never the chance to show better.
+const noise = 0.1
+
 func (f *Fleet) candidate(now int64, i int, random Random) candidate {
 	e := f.endpoints[i]
 	facts := e.facts.load()
 	own := float64(e.inFlight.Load())
-	c := candidate{index: i, cost: e.cost(now, &facts, own)}
+	c := candidate{index: i, cost: e.cost(now, &facts, own) * (1 + noise*unit(random))}
 	if w := f.group.relative(e.weight(now)); w < 1 && unit(random) >= w {
 		// With probability w the endpoint competes as an equal, which gives it
 		// the part w of its fair share. Else its cost is scaled up: it still

@@ -1,0 +1,202 @@
+package choiceoftwo
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/orca"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+// mesh is a client and its servers over in-memory connections: the real gRPC
+// stack, in the fake time of a synctest bubble.
+type mesh struct {
+	t        *testing.T
+	monitor  *Monitor
+	resolver *manual.Resolver
+	conn     *grpc.ClientConn
+
+	mu      sync.Mutex
+	servers map[string]*server
+}
+
+// server answers every method as its handler says.
+type server struct {
+	name     string
+	listener *bufconn.Listener
+	grpc     *grpc.Server
+	handle   atomic.Pointer[func(context.Context) error]
+	calls    atomic.Int64
+}
+
+func (s *server) answer(f func(context.Context) error) { s.handle.Store(&f) }
+
+func startServer(name string) *server {
+	s := &server{name: name, listener: bufconn.Listen(1 << 16)}
+	s.answer(func(context.Context) error { return nil })
+	s.grpc = grpc.NewServer(
+		orca.CallMetricsServerOption(nil),
+		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
+			if err := stream.RecvMsg(&emptypb.Empty{}); err != nil {
+				return err
+			}
+			s.calls.Add(1)
+			if err := (*s.handle.Load())(stream.Context()); err != nil {
+				return err
+			}
+			return stream.SendMsg(&emptypb.Empty{})
+		}))
+	go s.grpc.Serve(s.listener)
+	return s
+}
+
+// newMesh starts n servers, "s0" and so on, and a client of them all.
+func newMesh(t *testing.T, config Config, n int) *mesh {
+	t.Helper()
+	m := &mesh{t: t, monitor: NewMonitor(), servers: make(map[string]*server)}
+	builder := NewBuilder(WithMonitor(m.monitor))
+	m.resolver = manual.NewBuilderWithScheme("test")
+	var names []string
+	for i := range n {
+		name := fmt.Sprintf("s%d", i)
+		m.servers[name] = startServer(name)
+		names = append(names, name)
+	}
+	m.resolver.InitialState(state(names...))
+	withBuilder(t, builder)
+	conn, err := grpc.NewClient("test:///service",
+		grpc.WithResolvers(m.resolver),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(config.ServiceConfig()),
+		grpc.WithContextDialer(m.dial))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.conn = conn
+	conn.Connect()
+	m.waitReady(n)
+	t.Cleanup(m.close)
+	return m
+}
+
+func (m *mesh) close() {
+	m.conn.Close()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, s := range m.servers {
+		s.grpc.Stop()
+	}
+}
+
+func state(names ...string) resolver.State {
+	var s resolver.State
+	for _, name := range names {
+		s.Endpoints = append(s.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: name}}})
+	}
+	return s
+}
+
+func (m *mesh) dial(ctx context.Context, name string) (net.Conn, error) {
+	m.mu.Lock()
+	s := m.servers[name]
+	m.mu.Unlock()
+	if s == nil {
+		return nil, fmt.Errorf("nobody listens at %q", name)
+	}
+	return s.listener.DialContext(ctx)
+}
+
+func (m *mesh) server(name string) *server {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.servers[name]
+}
+
+// waitReady waits until n endpoints are ready.
+func (m *mesh) waitReady(n int) {
+	m.t.Helper()
+	for range 1000 {
+		ready := 0
+		for _, e := range m.endpoints() {
+			if e.State == connectivity.Ready {
+				ready++
+			}
+		}
+		if ready == n {
+			return
+		}
+		time.Sleep(10 * time.Millisecond) // fake
+	}
+	m.t.Fatalf("%d endpoints did not become ready: %+v", n, m.endpoints())
+}
+
+func (m *mesh) endpoints() map[string]Endpoint {
+	es := make(map[string]Endpoint)
+	for _, c := range m.monitor.Snapshot() {
+		for _, e := range c.Endpoints {
+			es[e.Addresses[0]] = e
+		}
+	}
+	return es
+}
+
+func (m *mesh) call(timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	return m.conn.Invoke(ctx, "/test.Service/Unary", &emptypb.Empty{}, &emptypb.Empty{})
+}
+
+// calls makes n calls, one after another, and fails the test if one fails.
+func (m *mesh) calls(n int) {
+	m.t.Helper()
+	for range n {
+		if err := m.call(10 * time.Second); err != nil {
+			m.t.Fatalf("call: %v", err)
+		}
+	}
+}
+
+// counted makes n calls and returns how many each server got.
+func (m *mesh) counted(n int) map[string]int64 {
+	m.t.Helper()
+	before := map[string]int64{}
+	for name, s := range m.servers {
+		before[name] = s.calls.Load()
+	}
+	for range n {
+		_ = m.call(10 * time.Second)
+	}
+	got := map[string]int64{}
+	for name, s := range m.servers {
+		got[name] = s.calls.Load() - before[name]
+	}
+	return got
+}
+
+func takes(d time.Duration) func(context.Context) error {
+	return func(ctx context.Context) error {
+		select {
+		case <-time.After(d):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func fails(code codes.Code) func(context.Context) error {
+	return func(context.Context) error { return status.Error(code, "as the test wants it") }
+}
