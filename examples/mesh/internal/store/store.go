@@ -1,0 +1,182 @@
+// Package store keeps the resources of one service in one SQLite file that the
+// processes of all its replicas share.
+//
+//	err := store.Create(ctx, "movie.db", schema, fill) // once, before the replicas start
+//	db, err := store.Open(ctx, "movie.db")             // in each replica
+//	err = db.Read(ctx, func(tx *sql.Tx) error { … })   // one snapshot
+//	err = db.Write(ctx, func(tx *store.Tx) error { … })
+//	for change, err := range db.Changes(ctx, after) { … }
+//
+// The file is in WAL mode, so readers never wait for a writer, and the lock of a
+// process that is killed goes with it. What is committed stays, whichever process
+// is killed at whatever moment; a power failure may take the last moments
+// (synchronous=NORMAL), which is enough for an example.
+//
+// A write waits for the write lock for at most [MaxWriteWait] and gives up before
+// its caller's deadline, so that the caller still hears of it: [ErrBusy]. A process
+// that is frozen while it holds the lock therefore costs writes, and no reads.
+//
+// Every write is also a numbered change in a history of bounded length, which is
+// how a watcher at one replica learns of writes made through any other.
+//
+// Sources: https://sqlite.org/wal.html, https://sqlite.org/walformat.html,
+// https://github.com/ncruces/go-sqlite3/tree/main/vfs (locks in pure Go).
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/driver"
+)
+
+// What the package reports besides SQLite's own errors; to be told with errors.Is.
+var (
+	// ErrBusy is returned by a write that could not get the write lock in time, and
+	// by a read that met another process repairing the file for too long.
+	ErrBusy = errors.New("store: another process holds the lock")
+	// ErrClosed ends the watchers of a store that is closed.
+	ErrClosed = errors.New("store: closed")
+	// ErrTooOld is returned for changes that are no longer in the history.
+	ErrTooOld = errors.New("store: the changes are no longer kept")
+)
+
+// Read connections: as many as can be of use, since reading takes a processor.
+const maxReaders = 4
+
+// Each connection has a page cache of its own. The whole of the largest file takes
+// some 200 pages; this keeps its inner pages and an index or two.
+const cacheKiB = 256
+
+// A reader waits for another process only in the moment in which that one rebuilds
+// the WAL's index after a crash. A writer waits by itself (see begin).
+const readBusyTimeout = time.Second
+
+// DB is an open store. Its methods may be called by many goroutines at once.
+type DB struct {
+	path    string
+	readers *sql.DB
+	writer  *sql.DB // one connection, which is also the queue of this process's writers
+	secret  []byte
+	hub     *hub
+	history int64
+}
+
+// Option changes how [Open] opens a store.
+type Option func(*DB)
+
+// WithHistory keeps n changes for watchers; the default is 10,000.
+func WithHistory(n int64) Option { return func(db *DB) { db.history = n } }
+
+// Open opens the store that [Create] made at path. It writes nothing, so that it
+// succeeds while another process holds the write lock.
+func Open(ctx context.Context, path string, opts ...Option) (*DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("store: %w: seed it first", err)
+	}
+	db := &DB{path: path, history: 10_000}
+	for _, opt := range opts {
+		opt(db)
+	}
+	var err error
+	if db.readers, err = openPool(path, "ro", readBusyTimeout, "query_only(true)"); err != nil {
+		return nil, fmt.Errorf("store: open %s: %w", path, err)
+	}
+	db.readers.SetMaxOpenConns(maxReaders)
+	db.readers.SetMaxIdleConns(maxReaders)
+	if db.writer, err = openPool(path, "rw", 0, "synchronous(NORMAL)", "journal_size_limit(4194304)"); err != nil {
+		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.readers.Close())
+	}
+	db.writer.SetMaxOpenConns(1)
+	if err := db.readMeta(ctx); err != nil {
+		return nil, errors.Join(err, db.readers.Close(), db.writer.Close())
+	}
+	db.hub = newHub(db.Head)
+	return db, nil
+}
+
+// Path is the file's.
+func (db *DB) Path() string { return db.path }
+
+// Secret is a random key that all processes with this file share, and nobody else.
+func (db *DB) Secret() []byte { return db.secret }
+
+// Close ends the watchers with [ErrClosed], waits for reads and writes that are
+// under way and closes the file.
+func (db *DB) Close() error {
+	db.hub.close()
+	return errors.Join(db.readers.Close(), db.writer.Close())
+}
+
+// Read calls fn with a transaction that sees one state of the store, whatever is
+// written meanwhile. It waits for nobody's lock, but for one of this process's few
+// read connections to be free.
+func (db *DB) Read(ctx context.Context, fn func(*sql.Tx) error) error {
+	tx, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return readError(ctx, err)
+	}
+	defer tx.Rollback() // nothing was written
+	return readError(ctx, fn(tx))
+}
+
+// readError tells an interrupted statement by the reason that it was interrupted for.
+func readError(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, sqlite3.INTERRUPT) && ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, sqlite3.BUSY):
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return err
+}
+
+func (db *DB) readMeta(ctx context.Context) error {
+	var layout int
+	err := db.Read(ctx, func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&layout); err != nil || layout != applicationID {
+			return err
+		}
+		return tx.QueryRowContext(ctx, "SELECT secret FROM meta").Scan(&db.secret)
+	})
+	if err != nil {
+		return fmt.Errorf("store: open %s: %w", db.path, err)
+	}
+	if layout != applicationID {
+		return fmt.Errorf("store: %s is no store of this program: delete it and seed again", db.path)
+	}
+	return nil
+}
+
+// openPool prepares connections to a file; SQLite opens it at first use.
+func openPool(path, mode string, busyTimeout time.Duration, pragmas ...string) (*sql.DB, error) {
+	query := url.Values{"mode": {mode}, "_pragma": append([]string{
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+		fmt.Sprintf("cache_size(-%d)", cacheKiB),
+	}, pragmas...)}
+	return driver.Open(fileURI(path)+"?"+query.Encode(), addFunctions)
+}
+
+// fileURI is https://sqlite.org/uri.html's form of a path.
+func fileURI(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	slashed := filepath.ToSlash(path)
+	if runtime.GOOS == "windows" {
+		slashed = "/" + slashed
+	}
+	return (&url.URL{Scheme: "file", Path: slashed}).String()
+}
+
+// logger is where the package reports what no caller can be told.
+func logger() *slog.Logger { return slog.Default().With("component", "store") }
