@@ -1,0 +1,131 @@
+// Package door serves the mesh's services as REST, through Evenkeel's gateway.
+// The mesh's front door and the door that a talent replica keeps for itself are
+// both made here:
+//
+//	d, err := door.New(door.Config{
+//		Trust: door.Trust{JWKSFile: "jwks.json", APIKeySHA256: hash},
+//		Conns: map[string]grpc.ClientConnInterface{"movie": conn},
+//	})
+//	defer d.Close()
+//	err = d.Serve(ctx, listener)
+package door
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/evenkeel/evenkeel/examples/mesh/internal/fleet"
+	"github.com/evenkeel/evenkeel/examples/mesh/internal/keys"
+	moviev1 "github.com/evenkeel/evenkeel/examples/mesh/proto/mesh/movie/v1"
+	productionv1 "github.com/evenkeel/evenkeel/examples/mesh/proto/mesh/production/v1"
+	talentv1 "github.com/evenkeel/evenkeel/examples/mesh/proto/mesh/talent/v1"
+	"github.com/evenkeel/evenkeel/gateway"
+	"github.com/evenkeel/evenkeel/gateway/auth"
+)
+
+// Config says what a door serves, and to whom.
+type Config struct {
+	// Trust says whose credentials hold.
+	Trust Trust
+	// Conns are the services to serve, by name, and the ways to them.
+	Conns map[string]grpc.ClientConnInterface
+	// Logger takes what goes wrong, and every request at level Info.
+	Logger *slog.Logger
+}
+
+// Trust says whose credentials hold.
+type Trust struct {
+	JWKSFile     string
+	APIKeySHA256 string
+}
+
+const (
+	// callTimeout is how long a call may take whose caller does not say.
+	callTimeout = 5 * time.Second
+	// drainTimeout is how long calls in flight may take at the end.
+	drainTimeout = 3 * time.Second
+)
+
+// Door is an open door.
+type Door struct {
+	gateway *gateway.Gateway
+	tokens  *auth.JWT
+}
+
+// New makes a door.
+func New(config Config) (*Door, error) {
+	tokens, err := auth.NewJWT(auth.JWTConfig{
+		Issuer:    keys.Issuer,
+		Audiences: []string{keys.Audience},
+		JWKSFile:  config.Trust.JWKSFile,
+		Logger:    config.Logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d := &Door{tokens: tokens}
+	if err := d.open(config); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Door) open(config Config) error {
+	apiKeys, err := auth.NewAPIKeys(auth.APIKeysConfig{Keys: []auth.APIKey{
+		{SHA256: config.Trust.APIKeySHA256, Subject: keys.Subject, Scopes: keys.Scopes()},
+	}})
+	if err != nil {
+		return err
+	}
+	d.gateway, err = gateway.New(gateway.Config{
+		Authenticators: []auth.Authenticator{d.tokens, apiKeys},
+		Logger:         config.Logger,
+		Timeouts:       gateway.Timeouts{Call: callTimeout},
+		Drain:          gateway.Drain{Timeout: drainTimeout},
+	})
+	if err != nil {
+		return err
+	}
+	for service, conn := range config.Conns {
+		if err := mount(d.gateway, service, conn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func mount(g *gateway.Gateway, service string, conn grpc.ClientConnInterface) error {
+	switch service {
+	case fleet.Movie:
+		return gateway.Mount(g, gateway.Service[moviev1.MovieServiceClient]{
+			Desc: &moviev1.MovieService_ServiceDesc, Conn: conn,
+			NewClient: moviev1.NewMovieServiceClient, Register: moviev1.RegisterMovieServiceHandlerClient,
+		})
+	case fleet.Production:
+		return gateway.Mount(g, gateway.Service[productionv1.ProductionServiceClient]{
+			Desc: &productionv1.ProductionService_ServiceDesc, Conn: conn,
+			NewClient: productionv1.NewProductionServiceClient, Register: productionv1.RegisterProductionServiceHandlerClient,
+		})
+	case fleet.Talent:
+		return gateway.Mount(g, gateway.Service[talentv1.TalentServiceClient]{
+			Desc: &talentv1.TalentService_ServiceDesc, Conn: conn,
+			NewClient: talentv1.NewTalentServiceClient, Register: talentv1.RegisterTalentServiceHandlerClient,
+		})
+	default:
+		return fmt.Errorf("door: there is no service %q", service)
+	}
+}
+
+// Serve answers requests until ctx is done, then drains.
+func (d *Door) Serve(ctx context.Context, listener net.Listener) error {
+	return d.gateway.Serve(ctx, listener)
+}
+
+// Close ends what runs in the background. Call it after Serve.
+func (d *Door) Close() error { return d.tokens.Close() }
