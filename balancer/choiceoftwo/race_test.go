@@ -1,0 +1,5 @@
+//go:build race
+
+package choiceoftwo
+
+const raceEnabled = true
