@@ -30,6 +30,7 @@ func BenchmarkPickAndDone(b *testing.B) {
 					reports[i] = balancer.DoneInfo{BytesSent: true, BytesReceived: true, ServerLoad: report(i)}
 				}
 				b.ReportAllocs()
+				b.ResetTimer()
 				b.RunParallel(func(pb *testing.PB) {
 					info := balancer.PickInfo{FullMethodName: "/test.Service/Unary"}
 					for i := 0; pb.Next(); i++ {
