@@ -6,13 +6,18 @@ import (
 	"time"
 )
 
-func waitOn(c chan struct{}) { <-c }
+func waitOn(started chan<- struct{}, stop <-chan struct{}) {
+	close(started)
+	<-stop
+}
 
 func TestALeftGoroutineIsFound(t *testing.T) {
 	stop := make(chan struct{})
 	defer close(stop)
 	before := goroutines()
-	go waitOn(stop)
+	started := make(chan struct{})
+	go waitOn(started, stop)
+	<-started // else its stack may not name it yet
 
 	left := leaked(before, 0)
 
@@ -24,7 +29,7 @@ func TestALeftGoroutineIsFound(t *testing.T) {
 func TestAStragglerIsWaitedFor(t *testing.T) {
 	stop := make(chan struct{})
 	before := goroutines()
-	go waitOn(stop)
+	go waitOn(make(chan struct{}), stop)
 	go func() {
 		time.Sleep(10 * time.Millisecond) // Longer than the first looks, in real time.
 		close(stop)
@@ -38,7 +43,7 @@ func TestAStragglerIsWaitedFor(t *testing.T) {
 func TestGoroutinesOfBeforeAreNotCounted(t *testing.T) {
 	stop := make(chan struct{})
 	defer close(stop)
-	go waitOn(stop)
+	go waitOn(make(chan struct{}), stop)
 
 	if left := leaked(goroutines(), 0); len(left) != 0 {
 		t.Fatalf("counted: %q", left)
@@ -72,7 +77,7 @@ func TestCheckSaysNothingMoreOfAFailedTest(t *testing.T) {
 	defer close(stop)
 	r := &recorder{failed: true}
 	Check(r)
-	go waitOn(stop)
+	go waitOn(make(chan struct{}), stop)
 	r.cleanup()
 	if r.errors != 0 {
 		t.Errorf("%d errors, want none", r.errors)
