@@ -125,8 +125,11 @@ func (a *APIKeys) Authenticate(_ context.Context, r *http.Request) (*Principal, 
 	// which does not help to find the key; the comparison tells nothing.
 	hash := sha256.Sum256([]byte(key))
 	known, ok := (*a.keys.Load())[hash]
-	if !ok || subtle.ConstantTimeCompare(known.hash[:], hash[:]) != 1 {
-		return nil, errBadAPIKey
+	if !ok {
+		return nil, errUnknownAPIKey
+	}
+	if subtle.ConstantTimeCompare(known.hash[:], hash[:]) != 1 {
+		return nil, errUnknownAPIKey
 	}
 	if !known.notAfter.IsZero() && !time.Now().Before(known.notAfter) {
 		return nil, errBadAPIKey
@@ -137,7 +140,11 @@ func (a *APIKeys) Authenticate(_ context.Context, r *http.Request) (*Principal, 
 // Challenge implements [Authenticator].
 func (a *APIKeys) Challenge() string { return `ApiKey header="X-API-Key"` }
 
-var errBadAPIKey = &Error{Code: CodeInvalidCredentials, Description: "the API key is not valid"}
+var (
+	errBadAPIKey = &Error{Code: CodeInvalidCredentials, Description: "the API key is not valid"}
+	// The same to the caller; another authenticator may know the key.
+	errUnknownAPIKey = &Error{Code: CodeInvalidCredentials, Description: "the API key is not valid", Pass: true}
+)
 
 func sortedScopes(scopes []string) []string {
 	out := make([]string, 0, len(scopes))

@@ -9,6 +9,9 @@ type Error struct {
 	Description string
 	// Cause is what was found, for the log. It must hold no secret either.
 	Cause error
+	// Pass lets the authenticators behind judge the credentials too, as those
+	// of another issuer; if none knows them, the error stands.
+	Pass bool
 }
 
 // Codes as in RFC 6750, section 3.1.

@@ -1,10 +1,16 @@
 package auth
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // JWTConfig says which tokens hold.
@@ -66,17 +72,139 @@ type JWTConfig struct {
 	Logger *slog.Logger
 }
 
-// JWT is an [Authenticator] for bearer tokens.
-type JWT struct{}
+// JWT is an [Authenticator] for bearer tokens. Every token must name its issuer,
+// its audience, its subject and when it expires.
+type JWT struct {
+	issuer        string
+	clockSkew     time.Duration
+	maxTokenBytes int
+	parser        *jwt.Parser
+	keys          *keySource
+	cache         *tokenCache // nil for none
+}
 
-// NewJWT returns an authenticator for the tokens that config describes.
-func NewJWT(config JWTConfig) (*JWT, error) { return &JWT{}, nil }
+// NewJWT returns an authenticator for the tokens that config describes. Keys in
+// a file are read at once; those behind a URL when the first token comes or
+// [JWT.Ready] is asked, so that a gateway starts while its issuer is away.
+// Close it when it is not needed any more.
+func NewJWT(config JWTConfig) (*JWT, error) {
+	if err := config.complete(); err != nil {
+		return nil, fmt.Errorf("auth: JWTConfig.%w", err)
+	}
+	source := &keySource{
+		refresh: config.Refresh, coolDown: config.CoolDown, maxStale: config.MaxStale, logger: config.Logger,
+		load: fromURL(config.JWKSURL, config.Client, config.Algorithms),
+	}
+	if config.JWKSFile != "" {
+		source.load = fromFile(config.JWKSFile, config.Algorithms)
+		set, err := source.load(context.Background())
+		if err != nil {
+			return nil, fmt.Errorf("auth: JWTConfig.JWKSFile: %w", err)
+		}
+		source.current.Store(set)
+	}
+	j := &JWT{
+		issuer: config.Issuer, clockSkew: config.ClockSkew, maxTokenBytes: config.MaxTokenBytes,
+		keys: newKeySource(source),
+		parser: jwt.NewParser(
+			jwt.WithValidMethods(config.Algorithms),
+			jwt.WithIssuer(config.Issuer),
+			jwt.WithAudience(config.Audiences...),
+			jwt.WithExpirationRequired(),
+			jwt.WithLeeway(config.ClockSkew),
+			jwt.WithStrictDecoding(),
+		),
+	}
+	if config.CacheSize > 0 {
+		j.cache = newTokenCache(config.CacheSize)
+	}
+	return j, nil
+}
 
-// Close ends what runs in the background.
-func (j *JWT) Close() error { return nil }
+// Ready reports an error while there are no keys to verify a token with.
+func (j *JWT) Ready(ctx context.Context) error {
+	_, err := j.keys.fresh(ctx)
+	return err
+}
 
-// Authenticate implements [Authenticator].
-func (j *JWT) Authenticate(_ context.Context, r *http.Request) (*Principal, error) { return nil, nil }
+// Close ends what runs in the background. Tokens of keys that are at hand are
+// still verified.
+func (j *JWT) Close() error {
+	j.keys.close()
+	return nil
+}
 
 // Challenge implements [Authenticator].
 func (j *JWT) Challenge() string { return "Bearer" }
+
+// complete checks a config and sets its defaults. Errors start with the field.
+func (c *JWTConfig) complete() error {
+	if c.Issuer == "" {
+		return errors.New("Issuer: must be set to what a token's iss is to be")
+	}
+	if len(c.Audiences) == 0 || slices.Contains(c.Audiences, "") {
+		return errors.New("Audiences: must name this gateway as tokens do in aud; without it, tokens meant for others would hold")
+	}
+	if (c.JWKSURL == "") == (c.JWKSFile == "") {
+		return errors.New("JWKSURL: exactly one of JWKSURL and JWKSFile must be set")
+	}
+	if c.JWKSURL != "" {
+		if err := checkJWKSURL(c.JWKSURL, c.InsecureJWKSURL); err != nil {
+			return fmt.Errorf("JWKSURL: %w", err)
+		}
+	}
+	if len(c.Algorithms) == 0 {
+		c.Algorithms = allAlgorithms
+	}
+	for i, alg := range c.Algorithms {
+		if !slices.Contains(allAlgorithms, alg) {
+			return fmt.Errorf("Algorithms[%d]: %q is not accepted; choose from %v", i, alg, allAlgorithms)
+		}
+	}
+	if c.Client == nil {
+		c.Client = defaultJWKSClient()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c.completeBounds()
+}
+
+func (c *JWTConfig) completeBounds() error {
+	if c.ClockSkew < 0 {
+		c.ClockSkew = 0
+	} else if c.ClockSkew == 0 {
+		c.ClockSkew = 30 * time.Second
+	}
+	refresh := 10 * time.Minute
+	if c.JWKSFile != "" {
+		refresh = 10 * time.Second
+	}
+	setDefault(&c.Refresh, refresh)
+	setDefault(&c.CoolDown, min(10*time.Second, c.Refresh))
+	setDefault(&c.MaxStale, max(24*time.Hour, c.Refresh))
+	setDefault(&c.MaxTokenBytes, 8<<10)
+	setDefault(&c.CacheSize, 10_000)
+	return cmp.Or(
+		inRange("ClockSkew", c.ClockSkew, 0, 5*time.Minute),
+		inRange("Refresh", c.Refresh, time.Second, 24*time.Hour),
+		inRange("CoolDown", c.CoolDown, time.Second, time.Hour),
+		inRange("MaxStale", c.MaxStale, c.Refresh, 30*24*time.Hour),
+		inRange("MaxTokenBytes", c.MaxTokenBytes, 1, 64<<10),
+		inRange("CacheSize", max(c.CacheSize, 0), 0, 1_000_000),
+	)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func inRange[T cmp.Ordered](field string, value, least, most T) error {
+	if value < least || value > most {
+		return fmt.Errorf("%s: %v is out of range; %v to %v", field, value, least, most)
+	}
+	return nil
+}
