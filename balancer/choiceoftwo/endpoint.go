@@ -99,6 +99,7 @@ func (e *endpoint) NewSubConn(addrs []resolver.Address, opts balancer.NewSubConn
 		}
 	}
 	var err error
+	//lint:ignore SA1019 it is how a connection is intercepted; only its taking several addresses is to go
 	sc, err = e.ClientConn.NewSubConn(addrs, opts)
 	return sc, err
 }
