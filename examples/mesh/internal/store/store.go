@@ -180,3 +180,7 @@ func fileURI(path string) string {
 
 // logger is where the package reports what no caller can be told.
 func logger() *slog.Logger { return slog.Default().With("component", "store") }
+
+// StopWatchers ends the watchers with [ErrClosed], now and from now on; reads and
+// writes go on. It is how a replica that drains lets its streams go.
+func (db *DB) StopWatchers() { db.hub.close() }
