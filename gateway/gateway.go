@@ -2,37 +2,69 @@ package gateway
 
 import (
 	"context"
-	"net"
+	"fmt"
 	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
 
-	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"google.golang.org/grpc"
+	"github.com/evenkeel/evenkeel/gateway/internal/route"
 )
 
 // A Gateway is a front door. Its methods may be called concurrently.
-type Gateway struct{}
+type Gateway struct {
+	config    Config
+	marshaler *marshaler
+	validator *validator
 
-// New returns a gateway with nothing mounted.
-func New(config Config) (*Gateway, error) { return &Gateway{}, nil }
+	tree     atomic.Pointer[route.Tree[*binding]]
+	draining atomic.Bool
+	// streams is done when streams are to end.
+	streams    context.Context
+	endStreams context.CancelFunc
 
-// A Service is a gRPC service with its generated handlers.
-type Service[C any] struct {
-	// Desc is the generated description, such as MovieService_ServiceDesc.
-	Desc *grpc.ServiceDesc
-	// Conn is the upstream.
-	Conn grpc.ClientConnInterface
-	// NewClient is the generated constructor, such as NewMovieServiceClient.
-	NewClient func(grpc.ClientConnInterface) C
-	// Register is the generated registration, such as
-	// RegisterMovieServiceHandlerClient.
-	Register func(context.Context, *runtime.ServeMux, C) error
+	mu       sync.Mutex // guards what follows
+	bindings []*binding
+	watched  []*watchedConn
 }
 
-// Mount adds a service to g.
-func Mount[C any](g *Gateway, service Service[C]) error { return nil }
+// New returns a gateway with nothing mounted. An error names the field of
+// config that is wrong.
+func New(config Config) (*Gateway, error) {
+	if err := config.complete(); err != nil {
+		return nil, fmt.Errorf("gateway: Config.%w", err)
+	}
+	rules, err := newValidator(config.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: %w", err)
+	}
+	g := &Gateway{config: config, marshaler: newMarshaler(), validator: rules}
+	g.streams, g.endStreams = context.WithCancel(context.Background())
+	g.tree.Store(&route.Tree[*binding]{})
+	return g, nil
+}
 
-// ServeHTTP answers a request.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {}
-
-// Serve answers requests that come in at listener until ctx is done, then drains.
-func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error { return nil }
+// ServeHTTP answers a request. It may be used in a server other than the one of
+// [Gateway.Serve]; that server's limits on headers, connections and idle time
+// hold then, and a WriteTimeout of its is replaced by Timeouts.Write for each
+// write.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{
+		gateway: g, request: r, start: time.Now(),
+		writer: newResponseWriter(w, g.config.Timeouts.Write),
+		id:     requestID(r.Header[requestIDHeader]),
+	}
+	h := w.Header()
+	h.Set(requestIDHeader, x.id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	if g.draining.Load() {
+		// Asks the caller to come back on another connection.
+		h.Set("Connection", "close")
+	}
+	if g.serveHealth(x) {
+		return
+	}
+	defer x.finish()
+	x.serve()
+}

@@ -1,0 +1,154 @@
+package gateway
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
+	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/access"
+	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
+	"github.com/evenkeel/evenkeel/gateway/internal/query"
+	"github.com/evenkeel/evenkeel/gateway/internal/route"
+)
+
+// A binding is one way to call a method by HTTP: a verb and a path template,
+// with the generated handler that does it.
+type binding struct {
+	rpc      string // "/package.Service/Method"
+	verb     string
+	template string
+	bodyRule string // "", "*" or a field, as in google.api.http
+	method   protoreflect.MethodDescriptor
+	rule     access.Rule
+	query    *query.Schema
+	// bodyField is the field that the body is, nil if there is none or if it is
+	// the whole message.
+	bodyField protoreflect.FieldDescriptor
+	bodyType  protoreflect.MessageType // nil if the body is no message
+	message   protoreflect.MessageType // of the request
+	handler   runtime.HandlerFunc
+}
+
+func (b *binding) hasBody() bool { return b.bodyRule != "" }
+
+func (b *binding) clientStream() bool { return b.method.IsStreamingClient() }
+
+func (b *binding) serverStream() bool { return b.method.IsStreamingServer() }
+
+func (b *binding) stream() bool { return b.clientStream() || b.serverStream() }
+
+// bodyTypes returns the media types that the body may have.
+func (b *binding) bodyTypes() []string {
+	if b.clientStream() {
+		return []string{typeNDJSON, typeJSON}
+	}
+	return []string{typeJSON}
+}
+
+// answersHTTPBody reports whether the method chooses its answer's media type.
+func (b *binding) answersHTTPBody() bool {
+	return b.method.Output().FullName() == "google.api.HttpBody"
+}
+
+// bindingsOf returns the bindings of a method in the order in which
+// protoc-gen-grpc-gateway registers them: the rule itself, then its additional
+// bindings.
+func bindingsOf(method protoreflect.MethodDescriptor, rule access.Rule) ([]*binding, error) {
+	declared, _ := proto.GetExtension(method.Options(), annotations.E_Http).(*annotations.HttpRule)
+	if declared == nil {
+		return nil, nil
+	}
+	var bindings []*binding
+	for i, r := range append([]*annotations.HttpRule{declared}, declared.GetAdditionalBindings()...) {
+		b, err := newBinding(method, rule, r)
+		if err != nil {
+			return nil, fmt.Errorf("binding %d: %w", i, err)
+		}
+		if b != nil {
+			bindings = append(bindings, b)
+		}
+	}
+	return bindings, nil
+}
+
+func newBinding(method protoreflect.MethodDescriptor, rule access.Rule, declared *annotations.HttpRule) (*binding, error) {
+	b := &binding{
+		rpc:    fmt.Sprintf("/%s/%s", method.Parent().FullName(), method.Name()),
+		method: method, rule: rule, bodyRule: declared.GetBody(),
+	}
+	switch pattern := declared.GetPattern().(type) {
+	case *annotations.HttpRule_Get:
+		b.verb, b.template = "GET", pattern.Get
+	case *annotations.HttpRule_Put:
+		b.verb, b.template = "PUT", pattern.Put
+	case *annotations.HttpRule_Post:
+		b.verb, b.template = "POST", pattern.Post
+	case *annotations.HttpRule_Delete:
+		b.verb, b.template = "DELETE", pattern.Delete
+	case *annotations.HttpRule_Patch:
+		b.verb, b.template = "PATCH", pattern.Patch
+	case *annotations.HttpRule_Custom:
+		b.verb, b.template = pattern.Custom.GetKind(), pattern.Custom.GetPath()
+	default:
+		return nil, nil // nothing is generated for a rule without a pattern
+	}
+	if err := b.resolve(); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", b.verb, b.template, err)
+	}
+	return b, nil
+}
+
+// resolve finds what the template and the body rule name.
+func (b *binding) resolve() error {
+	parsed, err := route.Parse(b.template)
+	if err != nil {
+		return err
+	}
+	input := b.method.Input()
+	message, err := protoregistry.GlobalTypes.FindMessageByName(input.FullName())
+	if err != nil {
+		return fmt.Errorf("the type %s is not linked in: %w", input.FullName(), err)
+	}
+	b.message = message
+	var bound []string
+	for _, path := range parsed.Fields() {
+		fields := fieldpath.Resolve(input, path)
+		if fields == nil {
+			return fmt.Errorf("%s has no field %q", input.FullName(), path)
+		}
+		bound = append(bound, fieldpath.Proto(fields))
+	}
+	switch b.bodyRule {
+	case "":
+	case "*":
+		b.bodyType = message
+	default:
+		if b.bodyField = fieldpath.Field(input, b.bodyRule); b.bodyField == nil {
+			return fmt.Errorf("body: %s has no field %q", input.FullName(), b.bodyRule)
+		}
+		bound = append(bound, string(b.bodyField.Name()))
+		if b.bodyField.Message() != nil && b.bodyField.Cardinality() != protoreflect.Repeated {
+			b.bodyType = message.New().NewField(b.bodyField).Message().Type()
+		}
+	}
+	b.query = query.NewSchema(message, bound, b.bodyRule == "*")
+	return nil
+}
+
+// serviceOf finds a service's descriptor by name.
+func serviceOf(name string) (protoreflect.ServiceDescriptor, error) {
+	descriptor, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))
+	if err != nil {
+		return nil, errors.New("its descriptor is not linked in; import the generated package")
+	}
+	service, ok := descriptor.(protoreflect.ServiceDescriptor)
+	if !ok {
+		return nil, errors.New("it is not a service")
+	}
+	return service, nil
+}

@@ -1,0 +1,200 @@
+package gateway
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/jsonbody"
+	"github.com/evenkeel/evenkeel/gateway/problem"
+)
+
+var errTrailing = errors.New("there is something behind the JSON value")
+
+// body is a request's body, read and found to be within the limits.
+type body struct {
+	bytes.Reader
+	data []byte
+	// stream is set if the body holds several messages, one behind the other.
+	stream *exchange
+}
+
+func (b *body) Close() error { return nil }
+
+// take returns all of the body at once.
+func (b *body) take() []byte {
+	b.Reset(nil)
+	return b.data
+}
+
+// readBody reads the request's body, refusing it before that where it can.
+func (x *exchange) readBody() *problem.Problem {
+	r, limit := x.request, x.gateway.config.Limits.BodyBytes
+	if r.ContentLength > limit {
+		return x.tooLarge()
+	}
+	if !x.binding.hasBody() {
+		return x.refuseBody()
+	}
+	if r.ContentLength == 0 {
+		return nil
+	}
+	if p := checkContentType(r.Header, x.binding.bodyTypes()...); p != nil {
+		x.writer.Header().Set("Accept", strings.Join(x.binding.bodyTypes(), ", "))
+		return p
+	}
+	inflated, p := x.inflater()
+	if p != nil {
+		return p
+	}
+	if p := x.readAll(inflated); p != nil {
+		return p
+	}
+	if jsonbody.TooDeep(x.body, x.gateway.config.Limits.JSONDepth) {
+		return problem.New(http.StatusBadRequest, codes.InvalidArgument,
+			fmt.Sprintf("the body nests deeper than %d levels", x.gateway.config.Limits.JSONDepth))
+	}
+	return nil
+}
+
+func (x *exchange) tooLarge() *problem.Problem {
+	x.leaveBody()
+	return problem.New(http.StatusRequestEntityTooLarge, codes.InvalidArgument,
+		fmt.Sprintf("the body is larger than %d bytes", x.gateway.config.Limits.BodyBytes))
+}
+
+// leaveBody says that the body will not be read to its end, so that the
+// connection cannot be used again. In HTTP/2 that ends only the stream.
+func (x *exchange) leaveBody() {
+	if x.request.ProtoMajor < 2 {
+		x.writer.Header().Set("Connection", "close")
+	}
+}
+
+// refuseBody lets a request through that has no body where none belongs.
+func (x *exchange) refuseBody() *problem.Problem {
+	r := x.request
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	if r.ContentLength < 0 {
+		// It may be empty, chunked as it is.
+		var first [1]byte
+		x.setReadDeadline(time.Now().Add(x.gateway.config.Timeouts.ReadBody))
+		n, err := io.ReadFull(r.Body, first[:])
+		x.setReadDeadline(time.Time{})
+		if n == 0 && errors.Is(err, io.EOF) {
+			return nil
+		}
+		if n == 0 {
+			return x.readFailed(err)
+		}
+	}
+	x.leaveBody()
+	return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the method takes no body")
+}
+
+// inflater returns a reader of the body without its content coding.
+func (x *exchange) inflater() (io.Reader, *problem.Problem) {
+	// One byte more than allowed shows that there is more.
+	raw := &io.LimitedReader{R: x.request.Body, N: x.gateway.config.Limits.BodyBytes + 1}
+	counted := &countingReader{r: raw, n: &x.bytesIn}
+	coding := x.request.Header["Content-Encoding"]
+	switch {
+	case len(coding) == 0, len(coding) == 1 && strings.EqualFold(coding[0], "identity"):
+		return counted, nil
+	case len(coding) == 1 && strings.EqualFold(coding[0], "gzip"):
+		return &gzipReader{r: counted}, nil
+	default:
+		x.writer.Header().Set("Accept-Encoding", "gzip")
+		return nil, problem.New(http.StatusUnsupportedMediaType, codes.InvalidArgument,
+			"the body's Content-Encoding must be gzip, if any")
+	}
+}
+
+// gzipReader opens the gzip stream at the first read, so that whatever goes
+// wrong with the body goes wrong in one place.
+type gzipReader struct {
+	r  io.Reader
+	gz *gzip.Reader
+}
+
+func (g *gzipReader) Read(p []byte) (int, error) {
+	if g.gz == nil {
+		gz, err := gzip.NewReader(g.r)
+		if err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return 0, err
+		}
+		g.gz = gz
+	}
+	return g.gz.Read(p)
+}
+
+type countingReader struct {
+	r io.Reader
+	n *int64
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	*c.n += int64(n)
+	return n, err
+}
+
+// firstRead is how much is allocated for a body before any of it has come:
+// what the caller says of its length is not believed.
+const firstRead = 16 << 10
+
+func (x *exchange) readAll(from io.Reader) *problem.Problem {
+	limit := x.gateway.config.Limits.BodyBytes
+	var buf bytes.Buffer
+	if announced := x.request.ContentLength; announced > 0 {
+		buf.Grow(int(min(announced, firstRead)) + bytes.MinRead)
+	}
+	x.setReadDeadline(time.Now().Add(x.gateway.config.Timeouts.ReadBody))
+	n, err := buf.ReadFrom(io.LimitReader(from, limit+1))
+	x.setReadDeadline(time.Time{})
+	switch {
+	case n > limit || x.bytesIn > limit:
+		return x.tooLarge()
+	case err != nil:
+		return x.readFailed(err)
+	}
+	x.body = buf.Bytes()
+	return nil
+}
+
+func (x *exchange) readFailed(err error) *problem.Problem {
+	x.reason = "the body could not be read"
+	x.leaveBody()
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return problem.New(http.StatusRequestTimeout, codes.DeadlineExceeded, "the body did not arrive in time")
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), isCorrupt(err):
+		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the body is not valid gzip")
+	case x.request.Context().Err() != nil:
+		return problem.New(problem.StatusClientClosedRequest, codes.Canceled, "the caller is gone")
+	default:
+		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the body ends before it should")
+	}
+}
+
+func isCorrupt(err error) bool {
+	var corrupt flate.CorruptInputError
+	return errors.As(err, &corrupt)
+}
+
+// setReadDeadline does nothing where the server has no deadlines.
+func (x *exchange) setReadDeadline(at time.Time) { _ = x.writer.control.SetReadDeadline(at) }

@@ -1,0 +1,217 @@
+package gateway
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/gateway/identity"
+)
+
+// complete checks a config and sets its defaults. An error starts with the
+// path of the field.
+func (c *Config) complete() error {
+	setDefault(&c.Realm, "evenkeel")
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return cmp.Or(
+		c.checkAuthenticators(),
+		checkRealm(c.Realm),
+		c.Limits.complete(),
+		c.Timeouts.complete(),
+		c.completeHeaders(),
+		c.checkTLS(),
+		c.Health.complete(),
+		c.Drain.complete(),
+	)
+}
+
+func (c *Config) checkAuthenticators() error {
+	for i, a := range c.Authenticators {
+		if a == nil {
+			return fmt.Errorf("Authenticators[%d]: is nil", i)
+		}
+	}
+	return nil
+}
+
+func checkRealm(realm string) error {
+	for _, r := range realm {
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			return fmt.Errorf("Realm: %q: must be printable ASCII without quotes and backslashes", realm)
+		}
+	}
+	return nil
+}
+
+func (c *Config) checkTLS() error {
+	if c.TLS == nil {
+		return nil
+	}
+	if len(c.TLS.Certificates) == 0 && c.TLS.GetCertificate == nil && c.TLS.GetConfigForClient == nil {
+		return errors.New("TLS: names no certificate; set Certificates or GetCertificate")
+	}
+	return nil
+}
+
+func (l *Limits) complete() error {
+	setDefault(&l.HeaderBytes, 16<<10)
+	setDefault(&l.URLBytes, 8<<10)
+	setDefault(&l.BodyBytes, 1<<20)
+	setDefault(&l.JSONDepth, 64)
+	setDefault(&l.QueryParameters, 200)
+	setDefault(&l.Connections, 10_000)
+	setDefault(&l.StreamsPerConnection, 100)
+	return cmp.Or(
+		inRange("Limits.HeaderBytes", l.HeaderBytes, 1<<10, 1<<20),
+		inRange("Limits.URLBytes", l.URLBytes, 64, 1<<20),
+		inRange("Limits.BodyBytes", l.BodyBytes, 1, 1<<30),
+		inRange("Limits.JSONDepth", l.JSONDepth, 1, 1000),
+		inRange("Limits.QueryParameters", l.QueryParameters, 1, 10_000),
+		inRange("Limits.Connections", l.Connections, 1, 1_000_000),
+		inRange("Limits.StreamsPerConnection", l.StreamsPerConnection, 1, 10_000),
+	)
+}
+
+func (t *Timeouts) complete() error {
+	setDefault(&t.ReadHeader, 5*time.Second)
+	setDefault(&t.ReadBody, 30*time.Second)
+	setDefault(&t.Write, 30*time.Second)
+	setDefault(&t.Idle, 2*time.Minute)
+	setDefault(&t.CallMax, time.Minute)
+	setDefault(&t.Call, min(15*time.Second, t.CallMax))
+	setDefault(&t.Stream, time.Hour)
+	const least = time.Millisecond
+	return cmp.Or(
+		inRange("Timeouts.ReadHeader", t.ReadHeader, least, time.Hour),
+		inRange("Timeouts.ReadBody", t.ReadBody, least, time.Hour),
+		inRange("Timeouts.Write", t.Write, least, time.Hour),
+		inRange("Timeouts.Idle", t.Idle, least, 24*time.Hour),
+		inRange("Timeouts.CallMax", t.CallMax, least, 24*time.Hour),
+		inRange("Timeouts.Call", t.Call, least, t.CallMax),
+		inRange("Timeouts.Stream", t.Stream, least, 30*24*time.Hour),
+	)
+}
+
+func (d *Drain) complete() error {
+	setDefault(&d.Timeout, 30*time.Second)
+	return cmp.Or(
+		inRange("Drain.Delay", d.Delay, 0, time.Hour),
+		inRange("Drain.Timeout", d.Timeout, time.Millisecond, 24*time.Hour),
+	)
+}
+
+func (h *Health) complete() error {
+	setDefault(&h.LivePath, "/livez")
+	setDefault(&h.ReadyPath, "/readyz")
+	for _, f := range []struct{ field, path string }{{"LivePath", h.LivePath}, {"ReadyPath", h.ReadyPath}} {
+		if !strings.HasPrefix(f.path, "/") || strings.ContainsAny(f.path, "?#% ") {
+			return fmt.Errorf("Health.%s: %q: must be a plain path that starts with a slash", f.field, f.path)
+		}
+	}
+	if h.LivePath == h.ReadyPath {
+		return fmt.Errorf("Health.ReadyPath: %q is LivePath, too", h.ReadyPath)
+	}
+	for i, check := range h.Checks {
+		if check == nil {
+			return fmt.Errorf("Health.Checks[%d]: is nil", i)
+		}
+	}
+	return nil
+}
+
+// alwaysForwarded are the request headers that go upstream by default: what
+// language the answer is to be in, and W3C trace context.
+var alwaysForwarded = []string{"Accept-Language", "Traceparent", "Tracestate"}
+
+func (c *Config) completeHeaders() error {
+	forward := slices.Clone(alwaysForwarded)
+	for i, name := range c.ForwardHeaders {
+		if why := unfitToForward(name); why != "" {
+			return fmt.Errorf("ForwardHeaders[%d]: %q: %s", i, name, why)
+		}
+		forward = append(forward, http.CanonicalHeaderKey(name))
+	}
+	slices.Sort(forward)
+	c.ForwardHeaders = slices.Compact(forward)
+	c.ReturnHeaders = slices.Clone(c.ReturnHeaders)
+	for i, name := range c.ReturnHeaders {
+		if why := unfitToReturn(name); why != "" {
+			return fmt.Errorf("ReturnHeaders[%d]: %q: %s", i, name, why)
+		}
+		c.ReturnHeaders[i] = strings.ToLower(name)
+	}
+	return nil
+}
+
+// hopByHop belong to one connection (RFC 9110, section 7.6.1) or describe the
+// body, which is another one upstream.
+var hopByHop = []string{
+	"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+	"transfer-encoding", "upgrade", "host", "accept", "accept-encoding", "content-encoding", "content-length",
+	"content-type", "expect", "date",
+}
+
+func unfitToForward(name string) string {
+	lower := strings.ToLower(name)
+	switch {
+	case !validMetadataKey(lower):
+		return "is not a name that metadata can have: letters, digits, `-`, `_` and `.`"
+	case strings.HasPrefix(lower, identity.MetadataPrefix):
+		return "is reserved for the caller's identity"
+	case strings.HasPrefix(lower, "grpc-"):
+		return "is gRPC's own"
+	case strings.HasPrefix(lower, "x-forwarded-") || lower == "forwarded":
+		return "tells where the request comes from, which the gateway does itself"
+	case lower == requestIDMetadata:
+		return "is set by the gateway itself"
+	case slices.Contains(hopByHop, lower):
+		return "is about this connection or body only"
+	default:
+		return ""
+	}
+}
+
+func unfitToReturn(name string) string {
+	lower := strings.ToLower(name)
+	switch {
+	case !validMetadataKey(lower):
+		return "is not a name that metadata can have: letters, digits, `-`, `_` and `.`"
+	case strings.HasPrefix(lower, identity.MetadataPrefix):
+		return "is reserved for the caller's identity"
+	case strings.HasPrefix(lower, "grpc-"), strings.HasPrefix(lower, "endpoint-load-metrics"):
+		return "is gRPC's own"
+	case lower == requestIDMetadata:
+		return "is set by the gateway itself"
+	case slices.Contains(hopByHop, lower):
+		return "is about that connection or body only"
+	default:
+		return ""
+	}
+}
+
+func validMetadataKey(lower string) bool {
+	return lower != "" && strings.IndexFunc(lower, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	}) < 0
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func inRange[T cmp.Ordered](field string, value, least, most T) error {
+	if value < least || value > most {
+		return fmt.Errorf("%s: %v is out of range; %v to %v", field, value, least, most)
+	}
+	return nil
+}

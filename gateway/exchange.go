@@ -1,0 +1,224 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/evenkeel/evenkeel/gateway/auth"
+	"github.com/evenkeel/evenkeel/gateway/internal/query"
+	"github.com/evenkeel/evenkeel/gateway/internal/route"
+	"github.com/evenkeel/evenkeel/gateway/problem"
+)
+
+// An exchange is one request and its answer, from the first byte to the record
+// in the log.
+type exchange struct {
+	gateway *Gateway
+	writer  *responseWriter
+	request *http.Request
+	start   time.Time
+	id      string
+
+	// Found out step by step.
+	match       route.Match[*binding]
+	params      map[string]string
+	binding     *binding // nil if there is no route
+	principal   *auth.Principal
+	contentType string // of the answer
+	timeout     time.Duration
+	body        []byte
+	bytesIn     int64
+
+	// called is set once the backend may have seen the call; what it answers is
+	// its own then. A bidirectional stream sets both from its sending side.
+	called atomic.Bool
+	// refused is why a message was not sent.
+	refused atomic.Pointer[problem.Problem]
+	// code and reason are for the log.
+	code   codes.Code
+	reason string
+
+	// probe is set if this is no request at all, see probe.
+	probe *probed
+}
+
+type exchangeKey struct{}
+
+// serve answers the request.
+func (x *exchange) serve() {
+	if p := x.prepare(); p != nil {
+		x.fail(p)
+		return
+	}
+	switch {
+	case x.request.Method == http.MethodOptions && x.binding == nil:
+		x.writer.WriteHeader(http.StatusNoContent)
+	case x.request.Method == http.MethodHead && x.binding.serverStream():
+		// Its headers are known without opening a stream to throw it away.
+		x.writer.Header().Set("Content-Type", x.contentType)
+		x.writer.WriteHeader(http.StatusOK)
+	default:
+		x.call()
+	}
+}
+
+// prepare does all that is done before the method is called. The order is part
+// of what is promised: nothing of the body is read, and nothing of the request
+// is told to be wrong, before the caller is known to be let in.
+func (x *exchange) prepare() *problem.Problem {
+	if p := x.checkURL(); p != nil {
+		return p
+	}
+	if p := x.findRoute(); p != nil || x.binding == nil {
+		return p
+	}
+	if p := x.authenticate(); p != nil {
+		return p
+	}
+	if p := x.authorize(); p != nil {
+		return p
+	}
+	if p := x.negotiate(); p != nil {
+		return p
+	}
+	if p := x.checkPath(); p != nil {
+		return p
+	}
+	if p := x.checkQuery(); p != nil {
+		return p
+	}
+	var p *problem.Problem
+	if x.timeout, p = x.gateway.config.Timeouts.timeoutFor(x.request.Header, x.binding.stream()); p != nil {
+		return p
+	}
+	return x.readBody()
+}
+
+func (x *exchange) checkURL() *problem.Problem {
+	if len(x.request.RequestURI) > x.gateway.config.Limits.URLBytes || len(x.request.URL.Path) > x.gateway.config.Limits.URLBytes {
+		return problem.New(http.StatusRequestURITooLong, codes.InvalidArgument, "the URL is too long")
+	}
+	return nil
+}
+
+// findRoute resolves the method that is called. From here on, only that counts,
+// however the path was written.
+func (x *exchange) findRoute() *problem.Problem {
+	path, escaped := route.Path(x.request.URL)
+	tree := x.gateway.tree.Load()
+	x.match = tree.Match(x.request.Method, path, escaped)
+	if x.match.Found {
+		x.binding = x.match.Value
+		return nil
+	}
+	if len(x.match.Allow) == 0 {
+		return problem.New(http.StatusNotFound, codes.NotFound, "there is nothing at this path")
+	}
+	allow := append(x.match.Allow, http.MethodOptions)
+	slices.Sort(allow)
+	x.writer.Header().Set("Allow", strings.Join(slices.Compact(allow), ", "))
+	if x.request.Method == http.MethodOptions {
+		return nil
+	}
+	return problem.New(http.StatusMethodNotAllowed, codes.Unimplemented, "the path does not have this method; Allow names those that it has")
+}
+
+// negotiate chooses the answer's media type.
+func (x *exchange) negotiate() *problem.Problem {
+	offers := []string{typeJSON}
+	switch {
+	case x.binding.answersHTTPBody():
+		return nil // the backend chooses
+	case x.binding.serverStream():
+		// The second is what stock grpc-gateway calls the same thing.
+		offers = []string{typeNDJSON, typeJSON}
+	}
+	if x.contentType = negotiate(x.request.Header["Accept"], offers...); x.contentType == "" {
+		return problem.New(http.StatusNotAcceptable, codes.InvalidArgument, "the answer can only be "+strings.Join(offers, " or "))
+	}
+	return nil
+}
+
+// checkPath refuses what no string field can hold.
+func (x *exchange) checkPath() *problem.Problem {
+	x.params = x.match.Params()
+	for _, value := range x.params {
+		if !utf8.ValidString(value) {
+			return badPath(x.binding.query.DiagnosePath(x.params))
+		}
+	}
+	return nil
+}
+
+func (x *exchange) checkQuery() *problem.Problem {
+	raw := x.request.URL.RawQuery
+	if raw == "" {
+		return nil
+	}
+	if n := strings.Count(raw, "&") + 1; n > x.gateway.config.Limits.QueryParameters {
+		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the query has too many parameters")
+	}
+	values, ok := query.Parse(raw)
+	if !ok {
+		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the query is malformed; parameters are separated by & and escaped with %")
+	}
+	if errs := x.binding.query.Check(values); len(errs) > 0 {
+		return badRequest("the query does not fit the method", errs)
+	}
+	return nil
+}
+
+// call runs the generated handler.
+func (x *exchange) call() {
+	ctx, cancel := context.WithTimeout(x.request.Context(), x.timeout)
+	defer cancel()
+	if x.binding.stream() {
+		// Streams do not hold a drain up.
+		stop := context.AfterFunc(x.gateway.streams, cancel)
+		defer stop()
+	}
+	r := x.request.WithContext(context.WithValue(ctx, exchangeKey{}, x))
+	r.Header = x.gateway.upstreamHeaders(x.request.Header)
+	b := &body{data: x.body}
+	if x.binding.clientStream() {
+		b.stream = x
+	}
+	b.Reset(x.body)
+	r.Body = b
+	r.ContentLength = int64(len(x.body))
+	x.binding.handler(x.writer, r, x.params)
+}
+
+// upstreamHeaders returns the headers that a generated handler may see.
+func (g *Gateway) upstreamHeaders(from http.Header) http.Header {
+	h := make(http.Header, 4)
+	for _, name := range g.config.ForwardHeaders {
+		if values := from[name]; len(values) > 0 {
+			h[name] = values
+		}
+	}
+	return h
+}
+
+// forwardHeader says which of them become metadata, and how it is named there.
+func (g *Gateway) forwardHeader(name string) (string, bool) {
+	if name == "Authorization" {
+		return "", false // the generated handlers forward it themselves
+	}
+	return strings.ToLower(name), slices.Contains(g.config.ForwardHeaders, name)
+}
+
+// returnHeader says which metadata of the answer become headers.
+func (g *Gateway) returnHeader(key string) (string, bool) {
+	if !slices.Contains(g.config.ReturnHeaders, key) {
+		return "", false
+	}
+	return http.CanonicalHeaderKey(key), true
+}

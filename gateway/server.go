@@ -1,0 +1,109 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/net/netutil"
+)
+
+// Serve answers requests that come in at listener until ctx is done. Then it
+// drains: it answers 503 at ReadyPath for Drain.Delay while it goes on to
+// serve; ends streams; accepts nothing more; and gives requests in flight
+// Drain.Timeout to finish. It returns nil after a clean drain, and an error if
+// requests had to be cut or the listener failed. It closes the listener.
+func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
+	server := g.newServer()
+	g.connectUpstreams()
+	failed := make(chan error, 1)
+	go func() { failed <- serveOn(server, listener, g.config.Limits.Connections) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("gateway: %w", err)
+	case <-ctx.Done():
+	}
+	return g.drain(server, failed)
+}
+
+func serveOn(server *http.Server, listener net.Listener, connections int) error {
+	limited := netutil.LimitListener(listener, connections)
+	if server.TLSConfig != nil {
+		return server.ServeTLS(limited, "", "")
+	}
+	return server.Serve(limited)
+}
+
+func (g *Gateway) drain(server *http.Server, failed <-chan error) error {
+	g.draining.Store(true)
+	if g.config.Drain.Delay > 0 {
+		timer := time.NewTimer(g.config.Drain.Delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case err := <-failed:
+			return fmt.Errorf("gateway: while draining: %w", err)
+		}
+	}
+	g.endStreams()
+	ctx, cancel := context.WithTimeout(context.Background(), g.config.Drain.Timeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if err != nil {
+		_ = server.Close() // cuts what is left
+		err = fmt.Errorf("gateway: requests were cut after %v: %w", g.config.Drain.Timeout, err)
+	}
+	<-failed
+	return err
+}
+
+// connectUpstreams spares the first requests the wait.
+func (g *Gateway) connectUpstreams() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, w := range g.watched {
+		w.Connect()
+	}
+}
+
+// newServer returns a server with the timeouts and limits of the config. It has
+// no ReadTimeout and no WriteTimeout: these would cut streams. The exchange
+// sets deadlines instead, for the body as a whole and for each write.
+func (g *Gateway) newServer() *http.Server {
+	c := &g.config
+	protocols := &http.Protocols{}
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(c.TLS != nil)
+	protocols.SetUnencryptedHTTP2(c.UnencryptedHTTP2)
+	server := &http.Server{
+		Handler:           g,
+		ReadHeaderTimeout: c.Timeouts.ReadHeader,
+		IdleTimeout:       c.Timeouts.Idle,
+		MaxHeaderBytes:    c.Limits.HeaderBytes,
+		Protocols:         protocols,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: c.Limits.StreamsPerConnection,
+			SendPingTimeout:      c.Timeouts.Idle,
+			PingTimeout:          15 * time.Second,
+			WriteByteTimeout:     c.Timeouts.Write,
+		},
+		ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelWarn),
+		ConnState: func(conn net.Conn, state http.ConnState) {
+			if state == http.StateIdle {
+				// The deadline of the last write has done its work.
+				_ = conn.SetWriteDeadline(time.Time{})
+			}
+		},
+	}
+	if c.TLS != nil {
+		server.TLSConfig = c.TLS.Clone()
+		if server.TLSConfig.MinVersion == 0 {
+			server.TLSConfig.MinVersion = tls.VersionTLS12
+		}
+	}
+	return server
+}

@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"net/http"
+	"time"
+
+	"google.golang.org/grpc/codes"
+
+	"github.com/evenkeel/evenkeel/gateway/problem"
+)
+
+// timeoutHeader is gRPC's own, so that gRPC clients, proxies and people write a
+// timeout in one way.
+const timeoutHeader = "Grpc-Timeout"
+
+// parseTimeout reads a timeout as gRPC writes it on the wire: one to eight
+// digits and a unit, H, M, S, m, u or n.
+func parseTimeout(s string) (time.Duration, bool) {
+	if len(s) < 2 || len(s) > 9 {
+		return 0, false
+	}
+	var unit time.Duration
+	switch s[len(s)-1] {
+	case 'H':
+		unit = time.Hour
+	case 'M':
+		unit = time.Minute
+	case 'S':
+		unit = time.Second
+	case 'm':
+		unit = time.Millisecond
+	case 'u':
+		unit = time.Microsecond
+	case 'n':
+		unit = time.Nanosecond
+	default:
+		return 0, false
+	}
+	n := int64(0)
+	for _, c := range []byte(s[:len(s)-1]) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + int64(c-'0')
+	}
+	// 99,999,999 hours are more than a Duration holds.
+	if most := int64(1<<63-1) / int64(unit); n > most {
+		n = most
+	}
+	return time.Duration(n) * unit, true
+}
+
+// timeoutFor returns how long a call may take: what the caller asks for, below
+// the cap.
+func (t *Timeouts) timeoutFor(h http.Header, stream bool) (time.Duration, *problem.Problem) {
+	fallback, limit := t.Call, t.CallMax
+	if stream {
+		fallback, limit = t.Stream, t.Stream
+	}
+	given := h[timeoutHeader]
+	if len(given) == 0 {
+		return fallback, nil
+	}
+	asked, ok := parseTimeout(given[0])
+	if !ok || len(given) > 1 {
+		return 0, problem.New(http.StatusBadRequest, codes.InvalidArgument,
+			"the header Grpc-Timeout is not a timeout: up to eight digits and a unit, H, M, S, m, u or n, such as 500m")
+	}
+	return min(asked, limit), nil
+}

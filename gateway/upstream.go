@@ -1,0 +1,204 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/evenkeel/evenkeel/gateway/identity"
+)
+
+// upstream is the connection that the generated clients use. It is the last
+// gate: a call passes only within an exchange that was authorized for just that
+// method, with a valid request, and with the caller's identity on it.
+type upstream struct {
+	conn    grpc.ClientConnInterface
+	gateway *Gateway
+}
+
+var _ grpc.ClientConnInterface = (*upstream)(nil)
+
+// admit returns the exchange that a call belongs to, and the context that it is
+// to be made with.
+func admit(ctx context.Context, method string) (*exchange, context.Context, error) {
+	x, ok := ctx.Value(exchangeKey{}).(*exchange)
+	switch {
+	case !ok:
+		return nil, nil, status.Error(codes.Internal, "a call outside of any request")
+	case x.probe != nil:
+		return nil, nil, status.Error(codes.Aborted, "only asking")
+	case x.binding.rpc != method:
+		return nil, nil, status.Errorf(codes.Internal, "a call of %s in a request for %s", method, x.binding.rpc)
+	}
+	ctx, err := identity.AppendToOutgoing(ctx, x.principal)
+	if err != nil {
+		return nil, nil, status.Errorf(codes.Internal, "the caller's identity cannot be sent: %v", err)
+	}
+	return x, ctx, nil
+}
+
+func (u *upstream) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	x, ctx, err := admit(ctx, method)
+	if err != nil {
+		return err
+	}
+	if err := x.validate(args); err != nil {
+		return err
+	}
+	x.called.Store(true)
+	return u.conn.Invoke(ctx, method, args, reply, opts...)
+}
+
+func (u *upstream) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	x, ctx, err := admit(ctx, method)
+	if err != nil {
+		return nil, err
+	}
+	return &lazyStream{x: x, ctx: ctx, open: func() (grpc.ClientStream, error) {
+		x.called.Store(true)
+		return u.conn.NewStream(ctx, desc, method, opts...)
+	}}, nil
+}
+
+// lazyStream opens the stream when its first message is found to be valid, so
+// that the backend does not see one that is not.
+type lazyStream struct {
+	x    *exchange
+	ctx  context.Context
+	open func() (grpc.ClientStream, error)
+
+	mu     sync.Mutex        // a bidirectional stream is opened from either side
+	stream grpc.ClientStream // nil until it is open
+
+	ended error // what RecvMsg returns from now on
+}
+
+func (s *lazyStream) opened() (grpc.ClientStream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stream == nil {
+		stream, err := s.open()
+		if err != nil {
+			return nil, err
+		}
+		s.stream = stream
+	}
+	return s.stream, nil
+}
+
+func (s *lazyStream) SendMsg(m any) error {
+	if err := s.x.validate(m); err != nil {
+		return err
+	}
+	stream, err := s.opened()
+	if err != nil {
+		return err
+	}
+	return stream.SendMsg(m)
+}
+
+func (s *lazyStream) CloseSend() error {
+	stream, err := s.opened()
+	if err != nil {
+		return err
+	}
+	return stream.CloseSend()
+}
+
+// Header waits for the backend to accept the stream. If it refuses, the error
+// is returned here, while it can still be answered with a status of its own.
+// If it accepts, the caller is told at once, even if there is no message yet.
+func (s *lazyStream) Header() (metadata.MD, error) {
+	stream, err := s.opened()
+	if err != nil {
+		return nil, err
+	}
+	md, err := stream.Header()
+	if err != nil {
+		return nil, err
+	}
+	if md == nil {
+		// It ended without headers, so there is no message to miss.
+		s.ended = stream.RecvMsg(&emptypb.Empty{})
+		if s.ended == nil {
+			s.ended = status.Error(codes.Internal, "a message without headers")
+		}
+		if !errors.Is(s.ended, io.EOF) {
+			return nil, s.ended
+		}
+	}
+	if s.x.binding.serverStream() {
+		s.x.startStream(md)
+	}
+	return md, nil
+}
+
+// RecvMsg returns the next message. An error behind the headers is told in
+// band here, since the generated handlers would tell it in their own form.
+func (s *lazyStream) RecvMsg(m any) error {
+	if s.ended != nil {
+		return s.ended
+	}
+	stream, err := s.opened()
+	if err != nil {
+		return err
+	}
+	err = stream.RecvMsg(m)
+	if err == nil || !s.x.binding.serverStream() {
+		return err
+	}
+	// A message that was not sent is told even if the backend is content.
+	if errors.Is(err, io.EOF) && s.x.refused.Load() == nil {
+		return err
+	}
+	s.x.failStream(err)
+	s.ended = io.EOF
+	return io.EOF
+}
+
+func (s *lazyStream) Trailer() metadata.MD {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stream == nil {
+		return nil
+	}
+	return s.stream.Trailer()
+}
+
+func (s *lazyStream) Context() context.Context { return s.ctx }
+
+// startStream sends the status and the headers of a stream that was accepted.
+func (x *exchange) startStream(md metadata.MD) {
+	h := x.writer.Header()
+	for key, values := range md {
+		if name, ok := x.gateway.returnHeader(key); ok {
+			for _, v := range values {
+				h.Add(name, v)
+			}
+		}
+	}
+	h.Set("Content-Type", x.contentType)
+	x.writer.WriteHeader(http.StatusOK)
+	_ = x.writer.FlushError() // if the caller is gone, the context says so
+}
+
+func (x *exchange) validate(m any) error {
+	msg, ok := m.(proto.Message)
+	if !ok {
+		return status.Errorf(codes.Internal, "a request of type %T", m)
+	}
+	if p := x.gateway.validator.check(x, msg); p != nil {
+		x.refused.Store(p)
+		return status.Error(codes.InvalidArgument, p.Detail)
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	validatepb "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
+	"github.com/evenkeel/evenkeel/gateway/problem"
+)
+
+// validator checks requests against the protovalidate rules in their protos.
+type validator struct {
+	rules  protovalidate.Validator
+	logger *slog.Logger
+}
+
+func newValidator(logger *slog.Logger) (*validator, error) {
+	rules, err := protovalidate.New()
+	if err != nil {
+		return nil, err
+	}
+	return &validator{rules: rules, logger: logger}, nil
+}
+
+// prepare compiles the rules of every request of a service, so that a broken
+// one is found at the start and not by the first caller.
+func (v *validator) prepare(service protoreflect.ServiceDescriptor) error {
+	seen := map[protoreflect.FullName]bool{}
+	methods := service.Methods()
+	for i := range methods.Len() {
+		method := methods.Get(i)
+		if err := v.compile(method.Input(), seen); err != nil {
+			return fmt.Errorf("method %s: %w", method.Name(), err)
+		}
+	}
+	return nil
+}
+
+func (v *validator) compile(md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) error {
+	if seen[md.FullName()] {
+		return nil
+	}
+	seen[md.FullName()] = true
+	// What an empty message violates does not matter here.
+	var broken *protovalidate.CompilationError
+	if err := v.rules.Validate(dynamicpb.NewMessage(md)); errors.As(err, &broken) {
+		return fmt.Errorf("the validation rules of %s: %w", md.FullName(), err)
+	}
+	fields := md.Fields()
+	for i := range fields.Len() {
+		fd := fields.Get(i)
+		if fd.IsMap() {
+			fd = fd.MapValue()
+		}
+		if nested := fd.Message(); nested != nil {
+			if err := v.compile(nested, seen); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// check returns what is wrong with a request, or nil.
+func (v *validator) check(x *exchange, msg proto.Message) *problem.Problem {
+	err := v.rules.Validate(msg)
+	if err == nil {
+		return nil
+	}
+	var violated *protovalidate.ValidationError
+	if !errors.As(err, &violated) {
+		// A rule that cannot be judged, such as one that divides by zero. The
+		// text may quote the request.
+		v.logger.LogAttrs(context.Background(), slog.LevelError, "gateway: a validation rule cannot be evaluated",
+			slog.String("request_id", x.id), slog.String("rpc", x.binding.rpc), slog.String("message", string(msg.ProtoReflect().Descriptor().FullName())))
+		return problem.New(http.StatusInternalServerError, codes.Internal, "the request could not be checked")
+	}
+	errs := make([]problem.FieldError, len(violated.Violations))
+	for i, violation := range violated.Violations {
+		errs[i] = problem.FieldError{
+			Field:  jsonPath(msg.ProtoReflect().Descriptor(), violation.Proto.GetField().GetElements()),
+			Detail: violation.Proto.GetMessage(),
+			Reason: violation.Proto.GetRuleId(),
+		}
+	}
+	return problem.FromStatus(problem.ToStatus(codes.InvalidArgument, "the request breaks the rules of its fields", errs...))
+}
+
+// jsonPath writes the path of a violation in JSON names.
+func jsonPath(md protoreflect.MessageDescriptor, elements []*validatepb.FieldPathElement) string {
+	var path strings.Builder
+	for i, e := range elements {
+		if i > 0 {
+			path.WriteByte('.')
+		}
+		name := e.GetFieldName()
+		var fd protoreflect.FieldDescriptor
+		if md != nil {
+			fd = md.Fields().ByNumber(protoreflect.FieldNumber(e.GetFieldNumber()))
+		}
+		if fd != nil {
+			name = fd.JSONName()
+		}
+		path.WriteString(name)
+		path.WriteString(subscript(e))
+		md = elementType(fd)
+	}
+	return path.String()
+}
+
+func subscript(e *validatepb.FieldPathElement) string {
+	switch s := e.GetSubscript().(type) {
+	case *validatepb.FieldPathElement_Index:
+		return fmt.Sprintf("[%d]", s.Index)
+	case *validatepb.FieldPathElement_BoolKey:
+		return fmt.Sprintf("[%t]", s.BoolKey)
+	case *validatepb.FieldPathElement_IntKey:
+		return fmt.Sprintf("[%d]", s.IntKey)
+	case *validatepb.FieldPathElement_UintKey:
+		return fmt.Sprintf("[%d]", s.UintKey)
+	case *validatepb.FieldPathElement_StringKey:
+		return fieldpath.Key("", s.StringKey)
+	default:
+		return ""
+	}
+}
+
+// elementType returns the type that a path goes on in behind a field.
+func elementType(fd protoreflect.FieldDescriptor) protoreflect.MessageDescriptor {
+	switch {
+	case fd == nil:
+		return nil
+	case fd.IsMap():
+		return fd.MapValue().Message()
+	default:
+		return fd.Message()
+	}
+}
