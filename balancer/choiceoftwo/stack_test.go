@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/orca"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/resolver/manual"
 	"google.golang.org/grpc/status"
@@ -45,51 +45,102 @@ type server struct {
 func (s *server) answer(f func(context.Context) error) { s.handle.Store(&f) }
 
 func startServer(name string) *server {
+	return startServerWith(name)
+}
+
+func startServerWith(name string, opts ...grpc.ServerOption) *server {
 	s := &server{name: name, listener: bufconn.Listen(1 << 16)}
 	s.answer(func(context.Context) error { return nil })
-	s.grpc = grpc.NewServer(
-		orca.CallMetricsServerOption(nil),
-		grpc.UnknownServiceHandler(func(_ any, stream grpc.ServerStream) error {
-			if err := stream.RecvMsg(&emptypb.Empty{}); err != nil {
-				return err
-			}
-			s.calls.Add(1)
-			if err := (*s.handle.Load())(stream.Context()); err != nil {
-				return err
-			}
-			return stream.SendMsg(&emptypb.Empty{})
-		}))
-	go s.grpc.Serve(s.listener)
+	s.grpc = grpc.NewServer(opts...)
+	s.grpc.RegisterService(&serviceDesc, s)
+	s.grpc.RegisterService(&healthpb.Health_ServiceDesc, hangingHealth{})
 	return s
+}
+
+func (s *server) serve() { go s.grpc.Serve(s.listener) }
+
+// serviceDesc is a service with one unary method, which needs no generated code.
+var serviceDesc = grpc.ServiceDesc{
+	ServiceName: "test.Service",
+	HandlerType: (*any)(nil),
+	Methods: []grpc.MethodDesc{{
+		MethodName: "Unary",
+		Handler: func(srv any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
+			in := new(emptypb.Empty)
+			if err := decode(in); err != nil {
+				return nil, err
+			}
+			handle := func(ctx context.Context, _ any) (any, error) {
+				s := srv.(*server)
+				s.calls.Add(1)
+				return new(emptypb.Empty), (*s.handle.Load())(ctx)
+			}
+			if intercept == nil {
+				return handle(ctx, in)
+			}
+			return intercept(ctx, in, &grpc.UnaryServerInfo{Server: srv, FullMethod: "/test.Service/Unary"}, handle)
+		},
+	}},
+}
+
+// hangingHealth is a stream, with a descriptor that tells so, that never
+// answers.
+type hangingHealth struct {
+	healthpb.UnimplementedHealthServer
+}
+
+func (hangingHealth) Watch(_ *healthpb.HealthCheckRequest, s healthpb.Health_WatchServer) error {
+	<-s.Context().Done()
+	return s.Context().Err()
 }
 
 // newMesh starts n servers, "s0" and so on, and a client of them all.
 func newMesh(t *testing.T, config Config, n int) *mesh {
 	t.Helper()
+	servers := make([]*server, n)
+	for i := range servers {
+		servers[i] = startServer(fmt.Sprintf("s%d", i))
+	}
+	return newMeshOf(t, config.ServiceConfig(), servers...)
+}
+
+// newMeshOf is newMesh for servers of the test's own and any service config.
+func newMeshOf(t *testing.T, serviceConfig string, servers ...*server) *mesh {
+	t.Helper()
 	m := &mesh{t: t, monitor: NewMonitor(), servers: make(map[string]*server)}
-	builder := NewBuilder(WithMonitor(m.monitor))
 	m.resolver = manual.NewBuilderWithScheme("test")
 	var names []string
-	for i := range n {
-		name := fmt.Sprintf("s%d", i)
-		m.servers[name] = startServer(name)
-		names = append(names, name)
+	for _, s := range servers {
+		m.add(s)
+		names = append(names, s.name)
 	}
 	m.resolver.InitialState(state(names...))
-	withBuilder(t, builder)
+	withBuilder(t, NewBuilder(WithMonitor(m.monitor)))
 	conn, err := grpc.NewClient("test:///service",
 		grpc.WithResolvers(m.resolver),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultServiceConfig(config.ServiceConfig()),
+		grpc.WithDefaultServiceConfig(serviceConfig),
 		grpc.WithContextDialer(m.dial))
 	if err != nil {
 		t.Fatal(err)
 	}
 	m.conn = conn
 	conn.Connect()
-	m.waitReady(n)
+	m.waitReady(len(servers))
 	t.Cleanup(m.close)
 	return m
+}
+
+// add serves s, in place of a server of the same name.
+func (m *mesh) add(s *server) {
+	s.serve()
+	m.mu.Lock()
+	old := m.servers[s.name]
+	m.servers[s.name] = s
+	m.mu.Unlock()
+	if old != nil {
+		old.grpc.Stop()
+	}
 }
 
 func (m *mesh) close() {
@@ -125,7 +176,7 @@ func (m *mesh) server(name string) *server {
 	return m.servers[name]
 }
 
-// waitReady waits until n endpoints are ready.
+// waitReady waits until n endpoints, and no more, are ready.
 func (m *mesh) waitReady(n int) {
 	m.t.Helper()
 	for range 1000 {
