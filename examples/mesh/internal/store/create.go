@@ -97,18 +97,29 @@ func build(ctx context.Context, path, schema string, fill func(*Tx) error) (err 
 // schemaVersion tells schemas apart in SQLite's user_version, a signed 32-bit number.
 func schemaVersion(schema string) int32 { return int32(crc32.ChecksumIEEE([]byte(layout + schema))) }
 
-func checkSchema(ctx context.Context, path, schema string) error {
-	db, err := Open(ctx, path)
+// checkSchema opens the file to write, though it only reads: the last to close a file
+// takes the WAL with it, which one that only reads cannot.
+func checkSchema(ctx context.Context, path, schema string) (err error) {
+	pool, err := openPool(path, "rw", readBusyTimeout)
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { err = errors.Join(err, pool.Close()) }()
+	var layout int
 	var version int32
-	if err := db.readers.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+	const query = "SELECT * FROM pragma_application_id, pragma_user_version"
+	if err := pool.QueryRowContext(ctx, query).Scan(&layout, &version); err != nil {
 		return fmt.Errorf("store: open %s: %w", path, err)
 	}
-	if version != schemaVersion(schema) {
+	switch {
+	case layout != applicationID:
+		return notOurs(path)
+	case version != schemaVersion(schema):
 		return fmt.Errorf("store: %s was made by another version of this program: delete it and seed again", path)
 	}
 	return nil
+}
+
+func notOurs(path string) error {
+	return fmt.Errorf("store: %s is no store of this program: delete it and seed again", path)
 }

@@ -152,7 +152,7 @@ func (db *DB) readMeta(ctx context.Context) error {
 		return fmt.Errorf("store: open %s: %w", db.path, err)
 	}
 	if layout != applicationID {
-		return fmt.Errorf("store: %s is no store of this program: delete it and seed again", db.path)
+		return notOurs(db.path)
 	}
 	return nil
 }
