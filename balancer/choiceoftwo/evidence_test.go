@@ -72,8 +72,7 @@ func TestOutOfBandReportsAreHeededWithoutACall(t *testing.T) {
 
 func TestOutOfBandReportsFollowTheConfigAndTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		u := 0.2
-		s, _ := reporting(t, "s0", func() float64 { return u })
+		s, _ := reporting(t, "s0", constant(0.2))
 		m := newMeshOf(t, Config{}.ServiceConfig(), s)
 		time.Sleep(3 * time.Second)
 		if e := m.endpoints()["s0"]; !math.IsNaN(e.Utilization) {
@@ -87,8 +86,7 @@ func TestOutOfBandReportsFollowTheConfigAndTheConnection(t *testing.T) {
 			t.Fatalf("turned on in a new config, but the utilization is %v", e.Utilization)
 		}
 		// A restarted server, on a new connection, is asked again.
-		u = 0.4
-		again, _ := reporting(t, "s0", func() float64 { return u })
+		again, _ := reporting(t, "s0", constant(0.4))
 		m.add(again)
 		time.Sleep(10 * time.Second)
 		if e := m.endpoints()["s0"]; !near(e.Utilization, 0.4) {

@@ -1,6 +1,7 @@
 package choiceoftwo
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"sync"
@@ -8,10 +9,12 @@ import (
 
 	v3orcapb "github.com/cncf/xds/go/xds/data/orca/v3"
 	"google.golang.org/grpc/balancer"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	estats "google.golang.org/grpc/experimental/stats"
 	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/serviceconfig"
+	"google.golang.org/grpc/status"
 )
 
 // fakeChannel stands in for a channel: each connection is ready when asked.
@@ -123,4 +126,14 @@ func report(i int) *v3orcapb.OrcaLoadReport {
 		RpsFractional:          100 + float64(i%5),
 		NamedMetrics:           map[string]float64{"in_flight": float64(i % 4), "uptime": 1000},
 	}
+}
+
+func pickInfo(ctx context.Context) balancer.PickInfo {
+	return balancer.PickInfo{FullMethodName: "/test.Service/Unary", Ctx: ctx}
+}
+
+// answered ends a call in a way of which the latency does not count: it would
+// be that of this machine.
+func answered() balancer.DoneInfo {
+	return balancer.DoneInfo{BytesSent: true, BytesReceived: true, Err: status.Error(codes.NotFound, "")}
 }

@@ -251,3 +251,8 @@ func takes(d time.Duration) func(context.Context) error {
 func fails(code codes.Code) func(context.Context) error {
 	return func(context.Context) error { return status.Error(code, "as the test wants it") }
 }
+
+// resolveTo is a resolver that, asked to resolve again, finds these names.
+func resolveTo(m *mesh, names ...string) func(resolver.ResolveNowOptions) {
+	return func(resolver.ResolveNowOptions) { go m.resolver.UpdateState(state(names...)) }
+}
