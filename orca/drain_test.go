@@ -3,15 +3,20 @@ package orca
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
 )
 
 func TestDrainIsInEveryAnswer(t *testing.T) {
@@ -171,6 +176,41 @@ func TestDrainAndCloseMayMeet(t *testing.T) {
 		}
 		if load := r.Snapshot(); load.Draining {
 			t.Error("a closed reporter reports")
+		}
+	})
+}
+
+// TestGRPCsClientDoesNotHammerADrainedServer runs grpc's own out-of-band client
+// against a server that is drained but not yet stopped.
+func TestGRPCsClientDoesNotHammerADrainedServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		r := newRig(t, newReporter(t), &methods{}, grpc.ChainStreamInterceptor(
+			func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+				asked.Add(1)
+				return handler(srv, stream)
+			}))
+		listener := bufconn.Listen(1 << 20)
+		go r.server.Serve(listener)
+		conn, err := grpc.NewClient("passthrough:///pipe",
+			grpc.WithTransportCredentials(insecure.NewCredentials()),
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }),
+			grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"weighted_round_robin":{"enableOobLoadReport":true}}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.Connect()
+		time.Sleep(time.Minute)
+		if got := asked.Load(); got != 1 {
+			t.Fatalf("%d out-of-band streams before Drain, want 1", got)
+		}
+		if err := r.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if got := asked.Load(); got < 2 || got > 15 {
+			t.Errorf("%d out-of-band streams asked for in the minute after Drain, want a few", got-1)
 		}
 	})
 }

@@ -18,9 +18,12 @@ import (
 	"time"
 )
 
-// limitsAge is how long limits that were read are taken to hold. They change
-// only when somebody resizes the container.
-const limitsAge = 10 * time.Second
+// How long what was read of files is taken to hold: reading them costs ten times
+// what the rest does. Limits change only when somebody resizes the container.
+const (
+	limitsAge   = 10 * time.Second
+	residentAge = time.Second
+)
 
 // Usage is what the process has used, and what it may use at most. A field is 0
 // if it is not known here.
@@ -44,8 +47,10 @@ type Reader struct {
 	root     fs.FS // the file system's root; nil where there is no /proc
 	pageSize uint64
 
-	limits   limits
-	limitsAt time.Time
+	limits     limits
+	limitsAt   time.Time
+	resident   uint64
+	residentAt time.Time
 }
 
 // NewReader returns a Reader for this process.
@@ -65,13 +70,21 @@ func (r *Reader) Read(now time.Time) Usage {
 	if r.root == nil {
 		return usage
 	}
-	if r.limitsAt.IsZero() || now.Sub(r.limitsAt) >= limitsAge {
+	if isOld(r.limitsAt, now, limitsAge) {
 		r.limits, r.limitsAt = readLimits(r.root), now
+	}
+	if isOld(r.residentAt, now, residentAge) {
+		r.resident, r.residentAt = readResident(r.root, r.pageSize), now
 	}
 	if quota := r.limits.cores; quota > 0 {
 		usage.Cores = min(usage.Cores, quota)
 	}
 	usage.MemoryLimit = r.limits.memory
-	usage.Resident = readResident(r.root, r.pageSize)
+	usage.Resident = r.resident
 	return usage
+}
+
+// isOld tells whether what was read at a time, or never, is to be read again.
+func isOld(at, now time.Time, age time.Duration) bool {
+	return at.IsZero() || now.Sub(at) >= age
 }

@@ -227,6 +227,20 @@ func TestAResizedContainerIsNoticed(t *testing.T) {
 	}
 }
 
+func TestMemoryIsReadOnceASecond(t *testing.T) {
+	fsys := fstest.MapFS{"proc/self/statm": {Data: []byte("9 1 0\n")}}
+	r := &Reader{pageSize: 4096, root: fsys}
+	start := time.Unix(0, 0)
+	r.Read(start)
+	fsys["proc/self/statm"] = &fstest.MapFile{Data: []byte("9 2 0\n")}
+	if got := r.Read(start.Add(residentAge - 1)).Resident; got != 4096 {
+		t.Errorf("resident %d within the second, want 4096", got)
+	}
+	if got := r.Read(start.Add(residentAge)).Resident; got != 2*4096 {
+		t.Errorf("resident %d after it, want 8192", got)
+	}
+}
+
 func TestWithoutProcOnlyMemoryIsUnknown(t *testing.T) {
 	usage := (&Reader{}).Read(time.Unix(0, 0))
 	if usage.Cores < 1 || usage.Resident != 0 || usage.MemoryLimit != 0 {
