@@ -37,99 +37,95 @@ type Outcome struct {
 // to End once.
 type Call struct {
 	start  int64
-	queue  float64 // the queue that was expected, own calls included
+	queue  float64 // the queue that was expected
 	stream bool
 }
 
 // Begin counts a call that was picked. A stream owes no answer.
 func (e *Endpoint) Begin(now int64, stream bool) Call {
 	c := Call{start: now, stream: stream}
-	own := e.inFlight.Add(1) - 1
-	if !stream {
-		f := e.facts.load()
-		c.queue = e.queue(now, &f, float64(own), e.perRequest(now, &f), int64(e.group.params().DecayWindow))
-	}
-	e.sentSince.Add(1)
-	e.picks.Add(1)
+	before := int64(e.begun.Add(1) - 1 - e.ended.Load())
 	if stream {
 		if e.streams.Add(1) == 1 {
 			e.streamSince.Store(now)
 		}
-	} else if e.waiting.Add(1) == 1 {
+		return c
+	}
+	if before <= e.streams.Load() {
 		e.waitingSince.Store(now)
 	}
+	o, f := e.group.outlook(now), e.facts.load()
+	// The queue before this call: it has itself been counted as begun.
+	f.begunByThen++
+	c.queue = e.queue(&o, &f, float64(before), o.perRequest(&f))
 	return c
-}
-
-func (e *Endpoint) perRequest(now int64, f *facts) float64 {
-	prior := e.group.prior()
-	return prior + fade(now, f.perRequestAt, int64(e.group.params().DecayWindow))*(f.perRequest-prior)
 }
 
 // End counts a call's end and learns from it.
 func (e *Endpoint) End(now int64, c Call, o Outcome) {
-	e.inFlight.Add(-1)
 	if c.stream {
 		e.streams.Add(-1)
-	} else {
-		e.waiting.Add(-1)
 	}
-	switch o.Kind {
-	case Answered:
-		e.successes.Add(1)
-		e.answered(now, c, &o)
-	case Failed:
-		e.failures.Add(1)
-		e.failed(now, &o)
-	default:
-		e.cancels.Add(1)
-	}
+	e.ended.Add(1)
 	if o.Pushback > 0 {
 		e.pushback(now, o.Pushback)
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch o.Kind {
+	case Answered:
+		e.successes++
+		e.answered(now, c, &o)
+	case Failed:
+		e.failures++
+		e.failed(now, &o)
+	default:
+		e.cancels++
+	}
 }
 
+// answered learns from an answer. The caller holds e.mu.
 func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
-	e.waitingSince.Store(now)
+	if e.inFlight() > e.streams.Load() {
+		e.waitingSince.Store(now)
+	}
 	latency := now - c.start
 	if o.OK && e.latency != nil {
 		e.latency.Add(time.Duration(latency))
 	}
-
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	e.unanswered = 0
-	e.known.errorRate, e.known.errorAt = e.window.add(now, int64(e.group.params().DecayWindow), false), now
+	old := e.known
+	if rate := e.window.add(now, int64(e.group.params().DecayWindow), false); rate > 0 || old.errorRate > 0 {
+		e.known.errorRate, e.known.errorAt = rate, now
+	}
 	if o.HasReport {
 		e.report(now, &o.Report)
 	}
 	e.prove(now)
 	if o.OK && !c.stream {
-		e.observed.add(now, float64(latency), c.queue+1)
+		e.observed.add(float64(latency), c.queue+1)
 		e.capacity.calibrate(float64(latency), c.queue+1)
+		e.combine(now)
 	}
-	e.combine(now)
-	e.facts.store(&e.known)
+	e.facts.store(&old, &e.known)
 }
 
 // failed learns from a failure. Whatever it teaches, the cost is not lower
-// than it was.
+// than it was. The caller holds e.mu.
 func (e *Endpoint) failed(now int64, o *Outcome) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	window := int64(e.group.params().DecayWindow)
-	was := e.known.errorRate * fade(now, e.known.errorAt, window)
-	e.known.errorRate, e.known.errorAt = max(was, e.window.add(now, window, true)), now
-
+	old := e.known
+	view := e.group.outlook(now)
+	was := e.known.errorRate * view.fade(e.known.errorAt)
+	e.known.errorRate, e.known.errorAt = max(was, e.window.add(now, view.window, true)), now
 	if o.HasReport {
-		e.reportIfWorse(now, &o.Report)
+		e.reportIfWorse(&view, &o.Report)
 	}
 	if o.Heard {
 		e.unanswered = 0
-	} else if e.unanswered++; e.unanswered >= e.group.params().UnansweredFailures {
+	} else if e.unanswered++; e.unanswered >= view.params.UnansweredFailures {
 		e.provenAt.Store(notProven)
 	}
-	e.facts.store(&e.known)
+	e.facts.store(&old, &e.known)
 }
 
 func (e *Endpoint) pushback(now int64, d time.Duration) {
@@ -152,9 +148,10 @@ type errorWindow struct {
 const errorMemory = float64(10 * time.Second)
 
 func (w *errorWindow) add(now, window int64, failed bool) float64 {
-	if w.at != 0 && now > w.at {
-		// Without news it is all gone when the decay window has passed.
-		k := math.Exp(-float64(now-w.at)/errorMemory) * fade(now, w.at, window)
+	if age := now - w.at; w.at != 0 && age > 0 {
+		// Nearly an exponential while there is news, and without it all is gone
+		// when the decay window has passed.
+		k := max(1-float64(age)/float64(window), 0) / (1 + float64(age)/errorMemory)
 		w.failed *= k
 		w.total *= k
 	}
@@ -178,7 +175,7 @@ type observation struct {
 // observedShare is the weight of a new sample once there are enough of them.
 const observedShare = 0.1
 
-func (o *observation) add(_ int64, latency, queue float64) {
+func (o *observation) add(latency, queue float64) {
 	o.samples = min(o.samples+1, 1/observedShare)
 	share := 1 / float64(o.samples)
 	o.latency += share * (latency - o.latency)

@@ -114,7 +114,8 @@ func TestAFailureNeverLowersTheCost(t *testing.T) {
 		at := now + sec
 		cost := func() float64 {
 			f := e.facts.load()
-			return e.cost(at, &f, float64(e.inFlight.Load()))
+			o := g.outlook(at)
+			return e.cost(&o, &f, float64(e.inFlight()))
 		}
 		before := cost()
 		c := e.Begin(now, false)

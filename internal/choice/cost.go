@@ -16,85 +16,99 @@ const (
 	inFlightMemory = 8
 )
 
+// outlook is what does not differ between the endpoints that one pick looks at.
+type outlook struct {
+	params *Params
+	now    int64
+	window int64   // Params.DecayWindow
+	prior  float64 // the per-request time of an endpoint of which nothing is known
+}
+
+func (g *Group) outlook(now int64) outlook {
+	p := g.params()
+	return outlook{params: p, now: now, window: int64(p.DecayWindow), prior: g.prior()}
+}
+
+// fade is how much knowledge of time at is worth now: 1 when it is news,
+// falling linearly to 0 over the window.
+func (o *outlook) fade(at int64) float64 {
+	age := o.now - at
+	switch {
+	case at == 0 || age >= o.window:
+		return 0
+	case age <= 0:
+		return 1
+	}
+	return 1 - float64(age)/float64(o.window)
+}
+
 // cost is the time, in nanoseconds, that one more call is expected to take:
 //
 //	max(per-request time x (queue + 1), silence) x error penalty
 //
 // own is this client's in-flight count.
-func (e *Endpoint) cost(now int64, f *facts, own float64) float64 {
-	window := int64(e.group.params().DecayWindow)
-	known := fade(now, f.perRequestAt, window)
-	perRequest := e.group.prior()
-	perRequest += known * (f.perRequest - perRequest)
-
-	expected := perRequest * (e.queue(now, f, own, perRequest, window) + 1)
-	if silence := float64(e.silence(now)); silence > expected {
+func (e *Endpoint) cost(o *outlook, f *facts, own float64) float64 {
+	perRequest := o.perRequest(f)
+	expected := perRequest * (e.queue(o, f, own, perRequest) + 1)
+	if silence := float64(e.silence(o.now)); silence > expected {
 		// A call that has waited this long is likely to wait as long again.
 		expected = silence
 	}
-	rate := e.errorRate(now, f, window)
-	return expected * (1 + errorPenalty*rate/(1.01-rate))
+	if rate := o.errorRate(f); rate > 0 {
+		expected *= 1 + errorPenalty*rate/(1.01-rate)
+	}
+	return expected
+}
+
+func (o *outlook) perRequest(f *facts) float64 {
+	return o.prior + o.fade(f.perRequestAt)*(f.perRequest-o.prior)
 }
 
 // queue is how many calls are expected to be before a new one. It is never
 // less than this client's own in-flight.
-func (e *Endpoint) queue(now int64, f *facts, own, perRequest float64, window int64) float64 {
+func (e *Endpoint) queue(o *outlook, f *facts, own, perRequest float64) float64 {
+	known := o.fade(f.reportedAt)
 	switch {
-	case f.inFlightAt != 0 && fade(now, f.inFlightAt, window) > 0:
+	case known == 0:
+		return own
+	case f.inFlight >= 0:
 		// A report is of the past: its count goes back to the mean of that
 		// server, and what was sent since is added.
-		age := float64(now-f.inFlightAt) / (inFlightMemory * perRequest)
-		seen := f.inFlightMean + (f.inFlight-f.inFlightMean)/(1+age)
-		known := fade(now, f.inFlightAt, window)
-		return max(own, known*seen+float64(e.sentSince.Load()))
-	case f.utilizationAt != 0:
+		age := float64(o.now-f.reportedAt) / (inFlightMemory * perRequest)
+		mean := float64(f.inFlightMean)
+		seen := mean + (float64(f.inFlight)-mean)/(1+max(age, 0))
+		return max(own, known*seen+float64(e.begun.Load()-f.begunByThen))
+	case f.utilization >= 0:
 		// In an M/M/1 queue, u/(1-u) are in the system at utilization u.
-		u := min(max(f.utilization, 0), 0.99)
-		return own + fade(now, f.utilizationAt, window)*min(u/(1-u), maxUtilizationQueue)
-	default:
-		return own
+		u := min(f.utilization, 0.99)
+		return own + known*min(u/(1-u), maxUtilizationQueue)
 	}
+	return own
 }
 
 // silence is for how long calls have waited with none answered, in nanoseconds.
 func (e *Endpoint) silence(now int64) int64 {
-	if e.waiting.Load() == 0 {
+	if e.inFlight() <= e.streams.Load() {
 		return 0
 	}
 	return max(now-e.waitingSince.Load(), 0)
 }
 
 // errorRate is the higher of what this client saw and what the server says.
-func (e *Endpoint) errorRate(now int64, f *facts, window int64) float64 {
-	return max(
-		f.errorRate*fade(now, f.errorAt, window),
-		f.reportedErrorRate*fade(now, f.utilizationAt, window),
-	)
-}
-
-// fade is how much knowledge of time at is worth now: 1 when it is news,
-// falling linearly to 0 over the window.
-func fade(now, at, window int64) float64 {
-	if at == 0 {
+func (o *outlook) errorRate(f *facts) float64 {
+	if f.errorRate <= 0 && f.reportedErrorRate <= 0 {
 		return 0
 	}
-	age := now - at
-	if age <= 0 {
-		return 1
-	}
-	if age >= window {
-		return 0
-	}
-	return 1 - float64(age)/float64(window)
+	return max(f.errorRate*o.fade(f.errorAt), f.reportedErrorRate*o.fade(f.reportedAt))
 }
 
 // weight is which part of its fair share, 0 to 1, the endpoint may have now:
 // less than 1 while its server is young, or shortly after probation.
-func (e *Endpoint) weight(now int64) float64 {
-	p := e.group.params()
-	w := ramp(now-e.startedAt.Load(), int64(p.SlowStartWindow), p.SlowStartAggression, p.SlowStartMinWeight)
+func (e *Endpoint) weight(o *outlook) float64 {
+	p := o.params
+	w := ramp(o.now-e.startedAt.Load(), int64(p.SlowStartWindow), p.SlowStartAggression, p.SlowStartMinWeight)
 	if proven := e.provenAt.Load(); proven != notProven {
-		w = min(w, ramp(now-proven, int64(p.ProbationRamp), 1, p.SlowStartMinWeight))
+		w = min(w, ramp(o.now-proven, int64(p.ProbationRamp), 1, p.SlowStartMinWeight))
 	}
 	return w
 }

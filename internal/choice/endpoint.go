@@ -16,17 +16,16 @@ import (
 type Endpoint struct {
 	group *Group
 
-	// Written by every pick and every finished call.
-	inFlight     atomic.Int32
-	waiting      atomic.Int32 // calls that owe an answer: all but streams
-	waitingSince atomic.Int64 // since when nothing was answered, while waiting > 0
-	streams      atomic.Int32
+	// Written by every pick and every finished call. One more atomic operation
+	// here is one more in every call, so what can be derived is: the calls in
+	// flight are those begun less those ended.
+	begun        atomic.Uint64
+	ended        atomic.Uint64
+	streams      atomic.Int64 // of the calls in flight, those that owe no answer
 	streamSince  atomic.Int64 // since when a stream is open, while streams > 0
-	sentSince    atomic.Int32 // calls picked since the last report
+	waitingSince atomic.Int64 // since when nothing was answered, while others are in flight
 
-	// Totals, for whoever watches.
-	picks, successes, failures, cancels atomic.Uint64
-	latency                             *Histogram
+	latency *Histogram // of the successful calls; nil if nobody watches
 
 	// Written under mu, read by every pick.
 	facts         published
@@ -45,13 +44,16 @@ type Endpoint struct {
 	unanswered  int           // failures in a row without an answer
 	uptime      time.Duration // the last one reported; 0 if none was
 	reconnected bool          // since the last report that had an uptime
+
+	successes, failures, cancels uint64 // totals, for whoever watches
 }
 
 const notProven = math.MinInt64
 
 // NewEndpoint returns an endpoint of which nothing is known: it is in probation.
 func (g *Group) NewEndpoint(now int64) *Endpoint {
-	e := &Endpoint{group: g}
+	e := &Endpoint{group: g, known: nothingKnown}
+	e.facts.store(&facts{}, &e.known)
 	if g.histograms {
 		e.latency = new(Histogram)
 	}
@@ -75,27 +77,34 @@ func (e *Endpoint) InProbation() bool { return e.provenAt.Load() == notProven }
 
 // prove takes the endpoint out of probation. e.mu may be held or not.
 func (e *Endpoint) prove(now int64) {
-	if e.provenAt.CompareAndSwap(notProven, now) {
+	if e.provenAt.Load() == notProven && e.provenAt.CompareAndSwap(notProven, now) {
 		e.group.anyProven.Store(true)
 	}
+}
+
+// inFlight is how many calls of this client are in flight. Each of the two
+// counts is exact; in between a call may begin and end.
+func (e *Endpoint) inFlight() int64 {
+	ended := e.ended.Load()
+	return int64(e.begun.Load() - ended)
 }
 
 // forget drops what was learned of a server that is gone. Calls in flight are
 // still counted: they have yet to end. The caller holds e.mu.
 func (e *Endpoint) forget(now, startedAt int64) {
-	e.known = facts{}
+	e.known = nothingKnown
 	e.window = errorWindow{}
 	e.observed = observation{}
 	e.capacity = capacity{}
 	e.unanswered = 0
-	e.facts.store(&e.known)
 	e.pushbackUntil.Store(0)
 	e.draining.Store(false)
 	e.startedAt.Store(startedAt)
 	e.provenAt.Store(notProven)
 }
 
-// facts are what the cost is computed from. A time of 0 says "never".
+// facts are what the cost is computed from. A time of 0 says "never", and a
+// negative number "unknown".
 type facts struct {
 	perRequest   float64 // ns that one queued request adds to the latency
 	perRequestAt int64
@@ -103,14 +112,16 @@ type facts struct {
 	errorRate float64 // of this client's own calls, 0 to 1
 	errorAt   int64
 
-	reportedErrorRate float64 // by the server's own account, 0 to 1
+	// What the server said of itself, all at reportedAt.
 	utilization       float64
-	utilizationAt     int64
-
-	inFlight     float64 // the server's, by its last report
-	inFlightMean float64
-	inFlightAt   int64
+	reportedErrorRate float64
+	inFlight          float32
+	inFlightMean      float32
+	begunByThen       uint64 // how many calls this client had begun
+	reportedAt        int64
 }
+
+var nothingKnown = facts{utilization: -1, inFlight: -1}
 
 // published holds facts for readers that take no lock. Fields are read one by
 // one, so a reader may see an update half done; each field is valid alone.
@@ -119,38 +130,57 @@ type published struct {
 	perRequestAt      atomic.Int64
 	errorRate         atomic.Uint64
 	errorAt           atomic.Int64
-	reportedErrorRate atomic.Uint64
 	utilization       atomic.Uint64
-	utilizationAt     atomic.Int64
-	inFlight          atomic.Uint64
-	inFlightMean      atomic.Uint64
-	inFlightAt        atomic.Int64
+	reportedErrorRate atomic.Uint64
+	inFlight          atomic.Uint64 // the last and the mean, 32 bits each
+	begunByThen       atomic.Uint64
+	reportedAt        atomic.Int64
 }
 
-func (p *published) store(f *facts) {
-	p.perRequest.Store(math.Float64bits(f.perRequest))
-	p.perRequestAt.Store(f.perRequestAt)
-	p.errorRate.Store(math.Float64bits(f.errorRate))
-	p.errorAt.Store(f.errorAt)
-	p.reportedErrorRate.Store(math.Float64bits(f.reportedErrorRate))
-	p.utilization.Store(math.Float64bits(f.utilization))
-	p.utilizationAt.Store(f.utilizationAt)
-	p.inFlight.Store(math.Float64bits(f.inFlight))
-	p.inFlightMean.Store(math.Float64bits(f.inFlightMean))
-	p.inFlightAt.Store(f.inFlightAt)
+// store publishes what differs from old: an atomic store is not cheap, and
+// most fields rarely change.
+func (p *published) store(old, f *facts) {
+	if f.perRequest != old.perRequest {
+		p.perRequest.Store(math.Float64bits(f.perRequest))
+	}
+	if f.perRequestAt != old.perRequestAt {
+		p.perRequestAt.Store(f.perRequestAt)
+	}
+	if f.errorRate != old.errorRate {
+		p.errorRate.Store(math.Float64bits(f.errorRate))
+	}
+	if f.errorAt != old.errorAt {
+		p.errorAt.Store(f.errorAt)
+	}
+	if f.utilization != old.utilization {
+		p.utilization.Store(math.Float64bits(f.utilization))
+	}
+	if f.reportedErrorRate != old.reportedErrorRate {
+		p.reportedErrorRate.Store(math.Float64bits(f.reportedErrorRate))
+	}
+	if f.inFlight != old.inFlight || f.inFlightMean != old.inFlightMean {
+		p.inFlight.Store(uint64(math.Float32bits(f.inFlight))<<32 | uint64(math.Float32bits(f.inFlightMean)))
+	}
+	if f.begunByThen != old.begunByThen {
+		p.begunByThen.Store(f.begunByThen)
+	}
+	if f.reportedAt != old.reportedAt {
+		p.reportedAt.Store(f.reportedAt)
+	}
 }
 
 func (p *published) load() facts {
+	inFlight := p.inFlight.Load()
 	return facts{
 		perRequest:        math.Float64frombits(p.perRequest.Load()),
 		perRequestAt:      p.perRequestAt.Load(),
 		errorRate:         math.Float64frombits(p.errorRate.Load()),
 		errorAt:           p.errorAt.Load(),
-		reportedErrorRate: math.Float64frombits(p.reportedErrorRate.Load()),
 		utilization:       math.Float64frombits(p.utilization.Load()),
-		utilizationAt:     p.utilizationAt.Load(),
-		inFlight:          math.Float64frombits(p.inFlight.Load()),
-		inFlightMean:      math.Float64frombits(p.inFlightMean.Load()),
-		inFlightAt:        p.inFlightAt.Load(),
+		reportedErrorRate: math.Float64frombits(p.reportedErrorRate.Load()),
+		inFlight:          math.Float32frombits(uint32(inFlight >> 32)),
+		inFlightMean:      math.Float32frombits(uint32(inFlight)),
+		begunByThen:       p.begunByThen.Load(),
+		reportedAt:        p.reportedAt.Load(),
 	}
 }

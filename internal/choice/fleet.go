@@ -47,14 +47,29 @@ func (f *Fleet) Pick(now int64, random Random) int {
 	if due := f.group.refreshAt.Load(); now >= due && f.group.refreshAt.CompareAndSwap(due, now+refreshInterval) {
 		f.group.refresh(now, f.endpoints)
 	}
-	var (
-		d        = draw{n: len(f.endpoints)}
-		draws    = min(f.group.params().FilterDraws, len(f.endpoints), maxDraws)
-		good     = candidate{index: -1}
-		fallback = candidate{index: -1}
-	)
-	for range draws {
-		c := f.candidate(now, d.next(random), random)
+	o := f.group.outlook(now)
+	i, j := two(random, len(f.endpoints))
+	bits := random.Uint64()
+	a, b := f.candidate(&o, i, uint32(bits), random), f.candidate(&o, j, uint32(bits>>32), random)
+	if a.passedOver|b.passedOver == 0 {
+		return a.better(b).index
+	}
+	return f.search(&o, a, b, random)
+}
+
+// search goes on from two candidates of which at least one is passed over.
+func (f *Fleet) search(o *outlook, a, b candidate, random Random) int {
+	d := draw{n: len(f.endpoints)}
+	d.took(a.index)
+	d.took(b.index)
+	good, fallback := candidate{index: -1}, a.better(b)
+	if a.passedOver == 0 {
+		good = a
+	} else if b.passedOver == 0 {
+		good = b
+	}
+	for range min(o.params.FilterDraws, len(f.endpoints), maxDraws) - 2 {
+		c := f.candidate(o, d.next(random), uint32(random.Uint64()), random)
 		if c.passedOver != 0 {
 			fallback = fallback.better(c)
 			continue
@@ -80,7 +95,7 @@ type candidate struct {
 // better returns the cheaper of two; the first if they cost the same, which
 // random draws make fair.
 func (c candidate) better(other candidate) candidate {
-	if c.index < 0 || other.cost < c.cost {
+	if other.cost < c.cost {
 		return other
 	}
 	return c
@@ -91,21 +106,22 @@ func (c candidate) better(other candidate) candidate {
 // idle, and so never the chance to show better.
 const noise = 0.1
 
-func (f *Fleet) candidate(now int64, i int, random Random) candidate {
+// candidate looks at one endpoint. bits are random.
+func (f *Fleet) candidate(o *outlook, i int, bits uint32, random Random) candidate {
 	e := f.endpoints[i]
 	facts := e.facts.load()
-	own := float64(e.inFlight.Load())
-	c := candidate{index: i, cost: e.cost(now, &facts, own) * (1 + noise*unit(random))}
-	if w := f.group.relative(e.weight(now)); w < 1 && unit(random) >= w {
+	own := e.inFlight()
+	c := candidate{index: i, cost: e.cost(o, &facts, float64(own)) * (1 + noise/(1<<32)*float64(bits))}
+	if w := f.group.relative(e.weight(o)); w < 1 && unit(random) >= w {
 		// With probability w the endpoint competes as an equal, which gives it
 		// the part w of its fair share. Else its cost is scaled up: it still
 		// takes what others have no room for, but an idle fleet, whose costs
 		// are all alike, does not turn the smallest difference into a step.
 		c.cost /= w
 	}
-	c.passedOver = e.held(now, own)
+	c.passedOver = e.held(o, own)
 	if !f.group.panicking.Load() {
-		c.passedOver |= e.filtered(now, &facts)
+		c.passedOver |= e.filtered(o, &facts)
 	}
 	return c
 }
@@ -114,17 +130,17 @@ func (f *Fleet) candidate(now int64, i int, random Random) candidate {
 func unit(random Random) float64 { return float64(random.Uint64()>>11) / (1 << 53) }
 
 // filtered tells whether a threshold or the server itself bars the endpoint.
-func (e *Endpoint) filtered(now int64, f *facts) Reason {
-	p := e.group.params()
-	window := int64(p.DecayWindow)
+func (e *Endpoint) filtered(o *outlook, f *facts) Reason {
+	p := o.params
 	var r Reason
-	if e.errorRate(now, f, window) > p.ErrorRateThreshold {
+	if o.errorRate(f) > p.ErrorRateThreshold {
 		r |= ErrorRate
 	}
-	if p.UtilizationThreshold > 0 && f.utilization*fade(now, f.utilizationAt, window) > p.UtilizationThreshold {
+	if p.UtilizationThreshold > 0 && f.utilization > p.UtilizationThreshold &&
+		f.utilization*o.fade(f.reportedAt) > p.UtilizationThreshold {
 		r |= Utilization
 	}
-	if now < e.pushbackUntil.Load() {
+	if until := e.pushbackUntil.Load(); until != 0 && o.now < until {
 		r |= Pushback
 	}
 	if e.draining.Load() {
@@ -135,18 +151,29 @@ func (e *Endpoint) filtered(now int64, f *facts) Reason {
 
 // held tells whether the endpoint is in probation and has its one call
 // already. A stream that has been open for long enough ends probation.
-func (e *Endpoint) held(now int64, own float64) Reason {
+func (e *Endpoint) held(o *outlook, own int64) Reason {
 	if !e.InProbation() {
 		return 0
 	}
-	if e.streams.Load() > 0 && now-e.streamSince.Load() >= int64(e.group.params().StreamAnswerAge) {
-		e.prove(now)
+	if e.streams.Load() > 0 && o.now-e.streamSince.Load() >= int64(o.params.StreamAnswerAge) {
+		e.prove(o.now)
 		return 0
 	}
 	if own < 1 || !e.group.anyProven.Load() {
 		return 0
 	}
 	return Probation
+}
+
+// two returns two different random numbers in [0, n).
+func two(random Random, n int) (int, int) {
+	bits := random.Uint64()
+	i := int((bits >> 32) * uint64(n) >> 32)
+	j := int((bits & (1<<32 - 1)) * uint64(n-1) >> 32)
+	if j >= i {
+		j++
+	}
+	return i, j
 }
 
 // maxDraws bounds the draws, so that they need no memory of their own.
@@ -162,15 +189,24 @@ type draw struct {
 func (d *draw) next(random Random) int {
 	k := below(random, d.n-d.count)
 	// The k-th of those not drawn yet.
-	at := 0
-	for at < d.count && d.drawn[at] <= k {
-		k++
-		at++
+	for _, drawn := range d.drawn[:d.count] {
+		if drawn <= k {
+			k++
+		}
 	}
-	copy(d.drawn[at+1:d.count+1], d.drawn[at:d.count])
+	d.took(k)
+	return k
+}
+
+// took notes that k is drawn.
+func (d *draw) took(k int) {
+	at := d.count
+	for at > 0 && d.drawn[at-1] > k {
+		d.drawn[at] = d.drawn[at-1]
+		at--
+	}
 	d.drawn[at] = k
 	d.count++
-	return k
 }
 
 // below returns a random number in [0, n). Its bias is below n/2^32.

@@ -43,7 +43,7 @@ func (g *Group) prior() float64 { return math.Float64frombits(g.typical.Load()) 
 
 // refresh looks at the whole fleet.
 func (g *Group) refresh(now int64, endpoints []*Endpoint) {
-	window := int64(g.params().DecayWindow)
+	o := g.outlook(now)
 	var (
 		logSum, known float64
 		top           float64
@@ -52,12 +52,12 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	)
 	for _, e := range endpoints {
 		f := e.facts.load()
-		if k := fade(now, f.perRequestAt, window); k > 0 && f.perRequest > 0 {
+		if k := o.fade(f.perRequestAt); k > 0 && f.perRequest > 0 {
 			logSum += k * math.Log(f.perRequest)
 			known += k
 		}
-		top = max(top, e.weight(now))
-		if e.filtered(now, &f) != 0 {
+		top = max(top, e.weight(&o))
+		if e.filtered(&o, &f) != 0 {
 			passedOver++
 		}
 		proven = proven || !e.InProbation()
@@ -69,7 +69,7 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 		g.topWeight.Store(math.Float64bits(top))
 	}
 	left := float64(len(endpoints)-passedOver) / float64(max(len(endpoints), 1))
-	g.panicking.Store(left < g.params().PanicThreshold)
+	g.panicking.Store(left < o.params.PanicThreshold)
 	g.anyProven.Store(proven)
 	g.refreshAt.Store(now + refreshInterval)
 }

@@ -26,10 +26,13 @@ func NoReport() Report {
 func (e *Endpoint) Reported(now int64, r Report) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	old := e.known
 	e.report(now, &r)
 	e.prove(now)
-	e.combine(now)
-	e.facts.store(&e.known)
+	if e.capacity.perRequest() > 0 {
+		e.combine(now)
+	}
+	e.facts.store(&old, &e.known)
 }
 
 // report takes in a report. The caller holds e.mu, and publishes.
@@ -37,61 +40,53 @@ func (e *Endpoint) report(now int64, r *Report) {
 	if r.Uptime > 0 {
 		e.age(now, r.Uptime)
 	}
-	e.draining.Store(r.Draining)
+	if e.draining.Load() != r.Draining {
+		e.draining.Store(r.Draining)
+	}
 	k := &e.known
 	if valid(r.Utilization) {
-		k.utilization, k.utilizationAt = r.Utilization, now
-		k.reportedErrorRate = 0
-		if r.EPS > 0 && r.RPS > 0 && valid(r.EPS) {
-			k.reportedErrorRate = min(r.EPS/r.RPS, 1)
+		k.utilization = r.Utilization
+		if valid(r.RPS) {
+			e.capacity.report(r.Utilization, r.RPS)
 		}
 	}
-	if valid(r.InFlight) {
-		e.reportInFlight(now, r.InFlight)
+	if r.RPS > 0 && valid(r.EPS) {
+		k.reportedErrorRate = min(r.EPS/r.RPS, 1)
 	}
-	if valid(r.Utilization) && valid(r.RPS) {
-		e.capacity.report(r.Utilization, r.RPS)
+	if valid(r.InFlight) {
+		n := float32(min(r.InFlight, math.MaxFloat32))
+		if k.inFlight < 0 {
+			k.inFlightMean = n
+		}
+		k.inFlightMean += observedShare * (n - k.inFlightMean)
+		k.inFlight = n
+	}
+	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
+		// The server has seen what this client has begun until now.
+		k.reportedAt, k.begunByThen = now, e.begun.Load()
 	}
 }
 
 func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 
-func (e *Endpoint) reportInFlight(now int64, n float64) {
-	k := &e.known
-	if k.inFlightAt == 0 {
-		k.inFlightMean = n
-	}
-	k.inFlightMean += observedShare * (n - k.inFlightMean)
-	k.inFlight, k.inFlightAt = n, now
-	// The server has seen what this client has had in flight until now.
-	e.sentSince.Store(0)
-}
-
 // reportIfWorse takes in a report that came with a failure, unless it would
-// make the endpoint look better.
-func (e *Endpoint) reportIfWorse(now int64, r *Report) {
-	own := float64(e.inFlight.Load())
-	sent := e.sentSince.Load()
+// make the endpoint look better. The caller holds e.mu.
+func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
+	own := float64(e.inFlight())
 	old, oldCapacity, wasDraining := e.known, e.capacity, e.draining.Load()
-	before := e.cost(now, &e.known, own)
-
 	started := e.startedAt.Load()
-	e.report(now, r)
+	before := e.cost(o, &e.known, own)
+
+	e.report(o.now, r)
 	if e.startedAt.Load() != started {
 		return // a new server: nothing of the old one is left to compare with
 	}
-	e.combineReported(now)
-	if e.cost(now, &e.known, own) < before || (wasDraining && !r.Draining) {
+	if e.capacity.perRequest() > 0 {
+		e.combine(o.now)
+	}
+	if e.cost(o, &e.known, own) < before || (wasDraining && !r.Draining) {
 		e.known, e.capacity = old, oldCapacity
 		e.draining.Store(wasDraining)
-		e.sentSince.Add(sent)
-	}
-}
-
-// combineReported is combine for a report without an observation.
-func (e *Endpoint) combineReported(now int64) {
-	if e.capacity.perRequest() > 0 {
-		e.combine(now)
 	}
 }
 

@@ -19,23 +19,20 @@ type View struct {
 
 // View reports what is known of the endpoint at the time now.
 func (e *Endpoint) View(now int64) View {
-	f := e.facts.load()
-	window := int64(e.group.params().DecayWindow)
+	o, f := e.group.outlook(now), e.facts.load()
 	v := View{
-		InFlight:    int(e.inFlight.Load()),
-		Picks:       e.picks.Load(),
-		Successes:   e.successes.Load(),
-		Failures:    e.failures.Load(),
-		Cancels:     e.cancels.Load(),
-		ErrorRate:   e.errorRate(now, &f, window),
+		InFlight:    int(e.inFlight()),
+		Picks:       e.begun.Load(),
+		ErrorRate:   o.errorRate(&f),
 		Utilization: math.NaN(),
-		Weight:      e.group.relative(e.weight(now)),
-		HeldBack:    e.filtered(now, &f),
+		Weight:      e.group.relative(e.weight(&o)),
+		HeldBack:    e.filtered(&o, &f),
 	}
-	if fade(now, f.utilizationAt, window) > 0 {
+	if f.utilization >= 0 && o.fade(f.reportedAt) > 0 {
 		v.Utilization = f.utilization
 	}
 	e.mu.Lock()
+	v.Successes, v.Failures, v.Cancels = e.successes, e.failures, e.cancels
 	if e.uptime > 0 {
 		v.Uptime = time.Duration(now - e.startedAt.Load())
 	}
@@ -49,9 +46,11 @@ func (e *Endpoint) View(now int64) View {
 	if v.Weight < 1 {
 		v.HeldBack |= Warmup
 	}
-	own := float64(v.InFlight)
-	if s := e.silence(now); s > int64(time.Second) && float64(s) >= e.perRequest(now, &f)*(e.queue(now, &f, own, e.perRequest(now, &f), window)+1) {
-		v.HeldBack |= Silent
+	if s := e.silence(now); s > int64(time.Second) {
+		perRequest := o.perRequest(&f)
+		if float64(s) >= perRequest*(e.queue(&o, &f, float64(v.InFlight), perRequest)+1) {
+			v.HeldBack |= Silent
+		}
 	}
 	return v
 }
