@@ -186,6 +186,9 @@ func (l *library) Sleep(ctx context.Context, r *testv1.SleepRequest) (*testv1.Sl
 
 func (l *library) WatchBooks(r *testv1.WatchBooksRequest, stream grpc.ServerStreamingServer[testv1.WatchBooksResponse]) error {
 	l.saw("WatchBooks", r)
+	if r.GetLinger() {
+		defer close(l.gone)
+	}
 	if r.GetEarly() {
 		if err := stream.SendHeader(metadata.Pairs("x-total", "7")); err != nil {
 			return err
@@ -199,7 +202,6 @@ func (l *library) WatchBooks(r *testv1.WatchBooksRequest, stream grpc.ServerStre
 	}
 	if r.GetLinger() {
 		<-stream.Context().Done()
-		close(l.gone)
 		return stream.Context().Err()
 	}
 	if r.GetCode() != 0 {
@@ -416,7 +418,8 @@ func (d *door) do(method, target, body string, changes ...with) *answer {
 	}
 	w := httptest.NewRecorder()
 	d.ServeHTTP(w, r)
-	return &answer{t: d.t, status: w.Code, header: w.Header(), body: w.Body.String()}
+	// The headers as they were when they were sent.
+	return &answer{t: d.t, status: w.Code, header: w.Result().Header, body: w.Body.String()}
 }
 
 func (a *answer) want(status int) *answer {

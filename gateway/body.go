@@ -18,7 +18,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/problem"
 )
 
-var errTrailing = errors.New("there is something behind the JSON value")
+var errMalformed = errors.New("the body is malformed")
 
 // body is a request's body, read and found to be within the limits.
 type body struct {

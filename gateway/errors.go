@@ -31,7 +31,12 @@ func (x *exchange) fail(p *problem.Problem) {
 
 func (x *exchange) note(p *problem.Problem) {
 	x.code = p.GRPCCode()
-	if x.reason == "" {
+	switch {
+	case x.reason != "" || x.called.Load():
+		// What a backend says may quote the request.
+	case len(p.Errors) > 0:
+		x.reason = "the request does not fit the method" // field names are the caller's
+	default:
 		x.reason = p.Detail
 	}
 }

@@ -117,8 +117,8 @@ func (m *marshaler) unmarshalField(data []byte, v any) error {
 		return err
 	}
 	var more json.RawMessage
-	if err := dec.Decode(&more); err != io.EOF {
-		return errTrailing
+	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
+		return errMalformed
 	}
 	return nil
 }
@@ -130,14 +130,14 @@ func (m *marshaler) NewDecoder(r io.Reader) runtime.Decoder {
 		if b.stream != nil {
 			return m.streamDecoder(b)
 		}
-		return runtime.DecoderFunc(func(v any) error { return m.Unmarshal(b.take(), v) })
+		return runtime.DecoderFunc(func(v any) error { return quiet(m.Unmarshal(b.take(), v)) })
 	}
 	return runtime.DecoderFunc(func(v any) error {
 		data, err := io.ReadAll(r)
-		if err != nil {
-			return err
+		if err == nil {
+			err = m.Unmarshal(data, v)
 		}
-		return m.Unmarshal(data, v)
+		return quiet(err)
 	})
 }
 
@@ -150,7 +150,7 @@ func (m *marshaler) streamDecoder(b *body) runtime.Decoder {
 		var value json.RawMessage
 		err := dec.Decode(&value)
 		if errors.Is(err, io.EOF) {
-			return err
+			return io.EOF
 		}
 		if err == nil {
 			err = m.Unmarshal(value, v)
@@ -161,6 +161,15 @@ func (m *marshaler) streamDecoder(b *body) runtime.Decoder {
 			found := b.stream.binding.diagnoseBody(value)
 			b.stream.refused.Store(badRequest(found.Detail, found.Errors))
 		}
-		return err
+		return quiet(err)
 	})
+}
+
+// quiet replaces an error that quotes the body, since the generated handlers
+// log what they get. What is wrong is found out anew, see diagnose.
+func quiet(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return errMalformed
 }

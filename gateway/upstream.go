@@ -35,7 +35,7 @@ func admit(ctx context.Context, method string) (*exchange, context.Context, erro
 	case !ok:
 		return nil, nil, status.Error(codes.Internal, "a call outside of any request")
 	case x.probe != nil:
-		return nil, nil, status.Error(codes.Aborted, "only asking")
+		return nil, nil, status.Error(codes.Aborted, "only a probe")
 	case x.binding.rpc != method:
 		return nil, nil, status.Errorf(codes.Internal, "a call of %s in a request for %s", method, x.binding.rpc)
 	}
@@ -59,76 +59,87 @@ func (u *upstream) Invoke(ctx context.Context, method string, args, reply any, o
 }
 
 func (u *upstream) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok && x.probe != nil {
+		return probeStream{ctx}, nil
+	}
 	x, ctx, err := admit(ctx, method)
 	if err != nil {
 		return nil, err
 	}
-	return &lazyStream{x: x, ctx: ctx, open: func() (grpc.ClientStream, error) {
+	return &lazyStream{x: x, ctx: ctx, started: make(chan struct{}), open: func() (grpc.ClientStream, error) {
 		x.called.Store(true)
 		return u.conn.NewStream(ctx, desc, method, opts...)
 	}}, nil
 }
 
-// lazyStream opens the stream when its first message is found to be valid, so
-// that the backend does not see one that is not.
+// lazyStream opens the stream when its first message is found to be valid, or
+// when there is none, so that the backend does not see one that is not.
 type lazyStream struct {
 	x    *exchange
 	ctx  context.Context
 	open func() (grpc.ClientStream, error)
 
-	mu     sync.Mutex        // a bidirectional stream is opened from either side
-	stream grpc.ClientStream // nil until it is open
+	once    sync.Once
+	started chan struct{} // closed when the two below are set
+	stream  grpc.ClientStream
+	err     error
 
 	ended error // what RecvMsg returns from now on
 }
 
-func (s *lazyStream) opened() (grpc.ClientStream, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stream == nil {
-		stream, err := s.open()
-		if err != nil {
-			return nil, err
+// start opens the stream, unless its first message was refused.
+func (s *lazyStream) start() error {
+	s.once.Do(func() {
+		if s.err = s.x.refusal(); s.err == nil {
+			s.stream, s.err = s.open()
 		}
-		s.stream = stream
+		close(s.started)
+	})
+	return s.err
+}
+
+// wait waits for the sending side to start: in a bidirectional stream, that is
+// another goroutine.
+func (s *lazyStream) wait() error {
+	select {
+	case <-s.started:
+		return s.err
+	case <-s.ctx.Done():
+		return status.FromContextError(s.ctx.Err()).Err()
 	}
-	return s.stream, nil
 }
 
 func (s *lazyStream) SendMsg(m any) error {
 	if err := s.x.validate(m); err != nil {
 		return err
 	}
-	stream, err := s.opened()
-	if err != nil {
+	if err := s.start(); err != nil {
 		return err
 	}
-	return stream.SendMsg(m)
+	return s.stream.SendMsg(m)
 }
 
 func (s *lazyStream) CloseSend() error {
-	stream, err := s.opened()
-	if err != nil {
-		return err
+	if err := s.start(); err != nil {
+		return nil // told by Header
 	}
-	return stream.CloseSend()
+	return s.stream.CloseSend()
 }
 
 // Header waits for the backend to accept the stream. If it refuses, the error
 // is returned here, while it can still be answered with a status of its own.
 // If it accepts, the caller is told at once, even if there is no message yet.
 func (s *lazyStream) Header() (metadata.MD, error) {
-	stream, err := s.opened()
-	if err != nil {
+	if err := s.wait(); err != nil {
 		return nil, err
 	}
-	md, err := stream.Header()
+	md, err := s.stream.Header()
 	if err != nil {
 		return nil, err
 	}
 	if md == nil {
 		// It ended without headers, so there is no message to miss.
-		s.ended = stream.RecvMsg(&emptypb.Empty{})
+		s.ended = s.stream.RecvMsg(&emptypb.Empty{})
 		if s.ended == nil {
 			s.ended = status.Error(codes.Internal, "a message without headers")
 		}
@@ -148,11 +159,10 @@ func (s *lazyStream) RecvMsg(m any) error {
 	if s.ended != nil {
 		return s.ended
 	}
-	stream, err := s.opened()
-	if err != nil {
+	if err := s.wait(); err != nil {
 		return err
 	}
-	err = stream.RecvMsg(m)
+	err := s.stream.RecvMsg(m)
 	if err == nil || !s.x.binding.serverStream() {
 		return err
 	}
@@ -166,9 +176,7 @@ func (s *lazyStream) RecvMsg(m any) error {
 }
 
 func (s *lazyStream) Trailer() metadata.MD {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.stream == nil {
+	if s.wait() != nil {
 		return nil
 	}
 	return s.stream.Trailer()
@@ -198,7 +206,26 @@ func (x *exchange) validate(m any) error {
 	}
 	if p := x.gateway.validator.check(x, msg); p != nil {
 		x.refused.Store(p)
-		return status.Error(codes.InvalidArgument, p.Detail)
 	}
-	return nil
+	return x.refusal()
 }
+
+// refusal returns an error if a message was refused. Why is told from the
+// problem, see problemFor; this text may be logged.
+func (x *exchange) refusal() error {
+	if x.refused.Load() == nil {
+		return nil
+	}
+	return status.Error(codes.InvalidArgument, "the message was refused")
+}
+
+// probeStream is the stream of a probe: nothing goes in or comes out. The
+// generated handlers would log an error.
+type probeStream struct{ ctx context.Context }
+
+func (s probeStream) Header() (metadata.MD, error) { return nil, nil }
+func (s probeStream) Trailer() metadata.MD         { return nil }
+func (s probeStream) CloseSend() error             { return nil }
+func (s probeStream) Context() context.Context     { return s.ctx }
+func (s probeStream) SendMsg(any) error            { return nil }
+func (s probeStream) RecvMsg(any) error            { return io.EOF }
