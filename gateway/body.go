@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -180,7 +179,7 @@ func (x *exchange) readFailed(err error) *problem.Problem {
 	x.reason = "the body could not be read"
 	x.leaveBody()
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case isTimeout(err):
 		return problem.New(http.StatusRequestTimeout, codes.DeadlineExceeded, "the body did not arrive in time")
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), isCorrupt(err):
 		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the body is not valid gzip")
@@ -189,6 +188,11 @@ func (x *exchange) readFailed(err error) *problem.Problem {
 	default:
 		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the body ends before it should")
 	}
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func isCorrupt(err error) bool {

@@ -1,0 +1,401 @@
+package gateway_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/evenkeel/evenkeel/gateway"
+	"github.com/evenkeel/evenkeel/gateway/auth"
+)
+
+func TestLiveIsAnsweredAlwaysAndReadyOnlyWhenReady(t *testing.T) {
+	broken := errors.New("secret reason")
+	var check error
+	inBubble(t, func(c *gateway.Config) {
+		c.Health.Checks = []func(context.Context) error{func(context.Context) error { return check }}
+	}, func(t *testing.T, r *running) {
+		r.do("GET", "/livez", "").want(200)
+		r.do("HEAD", "/livez", "").want(200)
+		synctest.Wait() // Serve connects to the upstream
+		a := r.do("GET", "/readyz", "").want(200)
+		if a.body != `{"status":"ok"}` || a.header.Get("Content-Type") != "application/json" {
+			t.Errorf("%q as %q", a.body, a.header.Get("Content-Type"))
+		}
+		check = broken
+		a = r.do("GET", "/readyz", "")
+		a.wantProblem(503, "UNAVAILABLE")
+		wantNoInternals(t, a.body)
+		r.do("GET", "/livez", "").want(200)
+		check = nil
+		r.do("POST", "/readyz", "").wantProblem(405, "UNIMPLEMENTED")
+		r.do("GET", "/readyz", "").want(200)
+		_ = r.conn.Close()
+		r.do("GET", "/readyz", "").wantProblem(503, "UNAVAILABLE")
+		r.do("GET", "/livez", "").want(200)
+	})
+}
+
+func TestNotReadyBeforeTheUpstreamIsConnected(t *testing.T) {
+	inBubbleWithoutServing(t, nil, func(t *testing.T, d *door) {
+		d.do("GET", "/readyz", "").want(503) // and asks it to connect
+		synctest.Wait()
+		d.do("GET", "/readyz", "").want(200)
+	})
+	inBubbleWithoutServing(t, func(c *gateway.Config) { c.Health.IgnoreUpstreams = true }, func(t *testing.T, d *door) {
+		d.do("GET", "/readyz", "").want(200)
+	})
+}
+
+// unready is an authenticator without keys.
+type unready struct{ custom }
+
+func (unready) Ready(context.Context) error { return errors.New("no keys") }
+
+func TestNotReadyWhileAnAuthenticatorIsNot(t *testing.T) {
+	inBubbleWithoutServing(t, func(c *gateway.Config) {
+		c.Authenticators = []auth.Authenticator{unready{}}
+		c.Health.IgnoreUpstreams = true
+	}, func(t *testing.T, d *door) {
+		d.do("GET", "/readyz", "").want(503)
+	})
+}
+
+func inBubbleWithoutServing(t *testing.T, change func(*gateway.Config), test func(*testing.T, *door)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) { test(t, newDoor(t, change)) })
+}
+
+func TestDrainWaitsThenFinishesWhatIsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(c *gateway.Config) { c.Drain = gateway.Drain{Delay: 5 * time.Second, Timeout: time.Minute} })
+		start := time.Now()
+		type result struct {
+			status int
+			err    error
+			after  time.Duration
+		}
+		results := make(chan result, 1)
+		go func() {
+			resp, err := r.get(t.Context(), "/v1/sleep?duration=10s")
+			if err != nil {
+				results <- result{err: err}
+				return
+			}
+			_, err = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			results <- result{resp.StatusCode, err, time.Since(start)}
+		}()
+		synctest.Wait()
+		r.stop()
+		synctest.Wait()
+		// For the delay it is not ready but serves, and asks callers to go.
+		r.do("GET", "/readyz", "").want(503)
+		resp, err := r.get(t.Context(), "/v1/books")
+		if err != nil || resp.StatusCode != 200 || !resp.Close {
+			t.Fatalf("during the delay: %v %v", resp, err)
+		}
+		resp.Body.Close()
+		time.Sleep(6 * time.Second)
+		synctest.Wait()
+		select {
+		case err := <-r.done:
+			t.Fatalf("Serve returned %v with a call in flight", err)
+		default:
+		}
+		got := <-results
+		if got.err != nil || got.status != 200 || got.after != 10*time.Second {
+			t.Errorf("the call in flight: %+v", got)
+		}
+		if err := <-r.done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+}
+
+func TestDrainEndsStreamsInBand(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(c *gateway.Config) { c.Drain.Timeout = time.Minute })
+		resp, err := r.get(t.Context(), "/v1/books:watch?count=1&linger=true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		r.stop()
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(body), `"UNAVAILABLE"`) || !strings.Contains(string(body), "open the stream again") {
+			t.Errorf("body %q", body)
+		}
+		if err := <-r.done; err != nil || time.Since(start) > 5*time.Second {
+			t.Errorf("Serve: %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestDrainCutsWhatDoesNotFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(c *gateway.Config) {
+			c.Drain.Timeout = time.Second
+			c.Timeouts.Call = time.Minute
+		})
+		failed := make(chan error, 1)
+		go func() {
+			_, err := r.get(t.Context(), "/v1/sleep?duration=30s")
+			failed <- err
+		}()
+		synctest.Wait()
+		start := time.Now()
+		r.stop()
+		err := <-r.done
+		if err == nil || time.Since(start) != time.Second {
+			t.Errorf("Serve: %v after %v, want an error after 1 s", err, time.Since(start))
+		}
+		if err := <-failed; err == nil {
+			t.Error("the call did not fail")
+		}
+	})
+}
+
+// trickle writes text to conn every second, until it cannot. The channel that it
+// returns is closed then.
+func trickle(conn net.Conn, text string) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, err := io.WriteString(conn, text); err != nil {
+				return
+			}
+			time.Sleep(time.Second) // in fake time
+		}
+	}()
+	return done
+}
+
+func TestASlowHeaderIsCutOff(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Timeouts.ReadHeader = 5 * time.Second }, func(t *testing.T, r *running) {
+		conn := r.dial()
+		defer conn.Close()
+		start := time.Now()
+		trickled := trickle(conn, "G")
+		_, _ = io.Copy(io.Discard, conn)
+		if waited := time.Since(start); waited > 7*time.Second {
+			t.Errorf("it was cut off after %v", waited)
+		}
+		conn.Close()
+		<-trickled
+	})
+}
+
+func TestASlowBodyIsAnswered408(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Timeouts.ReadBody = 5 * time.Second }, func(t *testing.T, r *running) {
+		conn := r.dial()
+		defer conn.Close()
+		start := time.Now()
+		if _, err := io.WriteString(conn, "POST /v1/echo HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		trickled := trickle(conn, " ")
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestTimeout || time.Since(start) != 5*time.Second || !resp.Close {
+			t.Errorf("%s after %v, close %v", resp.Status, time.Since(start), resp.Close)
+		}
+		conn.Close()
+		<-trickled
+	})
+}
+
+func TestAnIdleConnectionIsClosed(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Timeouts.Idle = 7 * time.Second }, func(t *testing.T, r *running) {
+		conn := r.dial()
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET /v1/books HTTP/1.1\r\nHost: door\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		_, _ = io.Copy(io.Discard, conn)
+		if waited := time.Since(start); waited != 7*time.Second {
+			t.Errorf("it was closed after %v", waited)
+		}
+	})
+}
+
+func TestAConnectionServesOnLongAfterAWriteDeadline(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Timeouts.Write = time.Second }, func(t *testing.T, r *running) {
+		conn := r.dial()
+		defer conn.Close()
+		reader := bufio.NewReader(conn)
+		for range 3 {
+			// With 100 Continue, which net/http writes before the handler does.
+			if _, err := io.WriteString(conn, "POST /v1/echo HTTP/1.1\r\nHost: door\r\nContent-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			line, err := reader.ReadString('\n')
+			if err != nil || !strings.Contains(line, "100") {
+				t.Fatalf("%q %v", line, err)
+			}
+			_, _ = reader.ReadString('\n')
+			if _, err := io.WriteString(conn, "{}"); err != nil {
+				t.Fatal(err)
+			}
+			resp, err := http.ReadResponse(reader, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != 200 {
+				t.Fatal(resp.Status)
+			}
+			time.Sleep(time.Minute)
+		}
+	})
+}
+
+func TestLargeHeadersAreRefused(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Limits.HeaderBytes = 2048 }, func(t *testing.T, r *running) {
+		req, err := http.NewRequestWithContext(t.Context(), "GET", "http://door/v1/books", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Large", strings.Repeat("a", 10_000))
+		resp, err := r.client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+			t.Error(resp.Status)
+		}
+	})
+}
+
+func TestMoreConnectionsThanAllowedWait(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Limits.Connections = 1; c.Timeouts.Idle = 10 * time.Second }, func(t *testing.T, r *running) {
+		first := r.dial()
+		defer first.Close()
+		if _, err := io.WriteString(first, "GET /v1/books HTTP/1.1\r\nHost: door\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bufio.NewReader(first).ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		r.dial().Close() // waits to be accepted
+		if waited := time.Since(start); waited != 10*time.Second {
+			t.Errorf("the second was accepted after %v, want when the first was closed as idle", waited)
+		}
+	})
+}
+
+// serveTLS serves over TLS on in-memory connections, in real time: what it
+// shows does not depend on time.
+func serveTLS(t *testing.T, change func(*gateway.Config)) (*door, *http.Client) {
+	t.Helper()
+	// The certificate of httptest, for example.com.
+	cert := httptest.NewUnstartedServer(nil)
+	cert.StartTLS()
+	config := &tls.Config{Certificates: cert.TLS.Certificates}
+	pool := cert.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	cert.Close()
+	d := newDoor(t, func(c *gateway.Config) {
+		c.TLS = config
+		if change != nil {
+			change(c)
+		}
+	})
+	listener := bufconn.Listen(1 << 20)
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Serve(ctx, listener) }()
+	transport := &http.Transport{
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.DialContext(ctx) },
+		TLSClientConfig:   &tls.Config{RootCAs: pool, ServerName: "example.com"},
+		ForceAttemptHTTP2: true,
+	}
+	t.Cleanup(func() {
+		transport.CloseIdleConnections()
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return d, &http.Client{Transport: transport}
+}
+
+func TestTLSBringsHTTP2(t *testing.T) {
+	_, client := serveTLS(t, nil)
+	for _, target := range []string{"/v1/books", "/v1/books:watch?count=2", "/v1/nothing"} {
+		resp, err := client.Get("https://door" + target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.ProtoMajor != 2 || len(body) == 0 {
+			t.Errorf("%s: %s %v %q", target, resp.Proto, err, body)
+		}
+	}
+}
+
+func TestAnHTTP2StreamOutlivesTheWriteTimeout(t *testing.T) {
+	d, client := serveTLS(t, func(c *gateway.Config) { c.Timeouts.Write = 50 * time.Millisecond })
+	resp, err := client.Get("https://door/v1/sleep?duration=0.3s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Error(resp.Status)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", "https://door/v1/books:watch?count=1&linger=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err = client.Do(req); err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if _, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	// HTTP/2 needs real time here: its deadlines are timers of the server's own
+	// connection, and TLS over bufconn blocks outside of a bubble.
+	select {
+	case <-d.library.gone:
+		t.Error("the stream was cut")
+	case <-time.After(200 * time.Millisecond):
+	}
+	cancel()
+	<-d.library.gone
+}
+
+func TestServeTellsWhyItCannot(t *testing.T) {
+	d := newDoor(t, nil)
+	listener := bufconn.Listen(1)
+	_ = listener.Close()
+	if err := d.Serve(t.Context(), listener); err == nil {
+		t.Error("Serve on a closed listener returns no error")
+	}
+}
