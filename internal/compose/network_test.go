@@ -186,6 +186,40 @@ func (c *client) counted(count int, hosts ...*host) []int64 {
 	return got
 }
 
+// during makes calls, some at a time, for as long as f runs, and fails the
+// test for each one that is lost.
+func (c *client) during(f func()) {
+	c.t.Helper()
+	var (
+		stop = make(chan struct{})
+		made atomic.Int64
+		wg   sync.WaitGroup
+	)
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				case <-time.After(7 * time.Millisecond):
+				}
+				made.Add(1)
+				if err := c.call(); err != nil {
+					c.t.Errorf("a call was lost: %v", err)
+				}
+			}
+		})
+	}
+	time.Sleep(time.Second)
+	f()
+	time.Sleep(time.Second)
+	close(stop)
+	wg.Wait()
+	if made.Load() < 100 {
+		c.t.Errorf("only %d calls were made meanwhile", made.Load())
+	}
+}
+
 // state checks the state of the channel.
 func (c *client) state(want connectivity.State) {
 	c.t.Helper()
