@@ -20,6 +20,7 @@ package auth
 import (
 	"context"
 	"net/http"
+	"slices"
 )
 
 // A Principal is an authenticated caller. Treat it as read-only: it may be
@@ -51,23 +52,12 @@ const (
 
 // HasScopes reports whether the principal holds every one of scopes.
 func (p *Principal) HasScopes(scopes []string) bool {
-	return p.firstMissing(scopes) == ""
-}
-
-func (p *Principal) firstMissing(scopes []string) string {
 	for _, want := range scopes {
-		held := false
-		for _, have := range p.Scopes {
-			if have == want {
-				held = true
-				break
-			}
-		}
-		if !held {
-			return want
+		if !slices.Contains(p.Scopes, want) {
+			return false
 		}
 	}
-	return ""
+	return true
 }
 
 // An Authenticator judges one kind of credentials. Its methods are called
