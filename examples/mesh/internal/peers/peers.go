@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/certs"
-	"github.com/evenkeel/evenkeel/gateway/identity"
 
 	_ "github.com/evenkeel/evenkeel/balancer/choiceoftwo" // the policy that the control plane names
 	_ "google.golang.org/grpc/xds"                        // xds:///… targets
@@ -25,13 +24,11 @@ const (
 	pingTimeout = 5 * time.Second
 )
 
-// Dial opens a channel to a service, found by xDS. The server must prove to be
-// that service, and learns who calls and on whose behalf.
+// Dial opens a channel to a service, found by xDS. Each side proves to the other
+// who it is.
 func Dial(service string, own *certs.Identity, options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	return grpc.NewClient("xds:///"+service, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(credentials.NewTLS(own.ClientTLS())),
-		grpc.WithChainUnaryInterceptor(identity.UnaryClientInterceptor()),
-		grpc.WithChainStreamInterceptor(identity.StreamClientInterceptor()),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingTime, Timeout: pingTimeout}),
 		// A channel that went idle would forget what it knows of its endpoints.
 		grpc.WithIdleTimeout(0),

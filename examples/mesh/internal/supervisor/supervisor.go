@@ -182,7 +182,9 @@ func (s *Supervisor) with(id fleet.ID, do func(*member) error) error {
 		if m.id() == id {
 			return do(m)
 		}
-		siblings = append(siblings, m.id().String())
+		if m.id().Service == id.Service {
+			siblings = append(siblings, m.id().String())
+		}
 	}
 	return fmt.Errorf("%w as %s: there are %s", ErrUnknown, id, strings.Join(siblings, ", "))
 }

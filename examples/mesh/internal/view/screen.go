@@ -51,11 +51,11 @@ func (s *Screen) Draw(render func(Style) []string) {
 		s.width, s.height = width, height
 		b.WriteString("\x1b[?25l\x1b[H\x1b[2J" + s.head) // hide the cursor, clear
 	} else if s.drawn > 0 {
-		fmt.Fprintf(&b, "\x1b[%dA\r\x1b[J", s.drawn) // up, and clear to the end
+		fmt.Fprintf(&b, "\x1b[%dA\x1b[J", s.drawn) // up, and clear to the end
 	}
 	lines := render(Style{width, height, s.color})
 	for _, line := range lines {
-		b.WriteString(line + "\r\n")
+		b.WriteString(line + "\n")
 	}
 	s.drawn = len(lines)
 	io.WriteString(s.out, b.String())

@@ -128,13 +128,13 @@ func TestTheClientsViewOfAReplicaShowsInItsState(t *testing.T) {
 func TestTheScreenIsRedrawnInPlaceAndAnewAfterAResize(t *testing.T) {
 	var out bytes.Buffer
 	width := 80
-	s := newScreen(&out, func() (int, int) { return width, 24 }, false, "head\r\n")
+	s := newScreen(&out, func() (int, int) { return width, 24 }, false, "head\n")
 	draw := func(lines ...string) string {
 		out.Reset()
 		s.Draw(func(Style) []string { return lines })
 		return out.String()
 	}
-	for i, want := range []string{"\x1b[?25l\x1b[H\x1b[2Jhead\r\na\r\nb\r\n", "\x1b[2A\r\x1b[Jc\r\n", "\x1b[1A\r\x1b[Jd\r\n"} {
+	for i, want := range []string{"\x1b[?25l\x1b[H\x1b[2Jhead\na\nb\n", "\x1b[2A\x1b[Jc\n", "\x1b[1A\x1b[Jd\n"} {
 		if got := draw([][]string{{"a", "b"}, {"c"}, {"d"}}[i]...); got != want {
 			t.Errorf("drawing %d: %q, want %q", i, got, want)
 		}

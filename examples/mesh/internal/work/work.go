@@ -31,8 +31,6 @@ const (
 	sigma = 0.6
 	// queuePerWorker calls may wait for each worker.
 	queuePerWorker = 25
-	// memory is the time constant over which utilization is averaged.
-	memory = time.Second
 )
 
 // Config describes a pool.
@@ -51,11 +49,9 @@ type Pool struct {
 	mean    time.Duration
 	free    *semaphore.Weighted // first come, first served
 
-	mu      sync.Mutex
-	speed   float64
-	load    int     // calls worked on or waiting
-	average float64 // of load per worker, up to at
-	at      time.Time
+	mu    sync.Mutex
+	speed float64
+	calls int // worked on or waiting
 }
 
 // NewPool makes a pool.
@@ -70,7 +66,6 @@ func NewPool(c Config) (*Pool, error) {
 		workers: c.Workers,
 		mean:    c.Mean,
 		free:    semaphore.NewWeighted(int64(c.Workers)),
-		at:      time.Now(),
 	}
 	return p, p.SetSpeed(c.Speed)
 }
@@ -111,39 +106,28 @@ func (p *Pool) Do(ctx context.Context) error {
 	}
 }
 
-// Utilization is the load per worker, averaged over about the last second: 1
-// when all are busy, more when calls wait.
-func (p *Pool) Utilization() float64 {
+// Load is how many calls there are for each worker at the moment: 1 when all are
+// busy, more when calls wait.
+func (p *Pool) Load() float64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.account()
-	return p.average
+	return float64(p.calls) / float64(p.workers)
 }
 
 func (p *Pool) enter() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.load >= p.workers*(1+queuePerWorker) {
+	if p.calls >= p.workers*(1+queuePerWorker) {
 		return false
 	}
-	p.account()
-	p.load++
+	p.calls++
 	return true
 }
 
 func (p *Pool) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.account()
-	p.load--
-}
-
-// account brings the average up to now. The load has not changed since at.
-func (p *Pool) account() {
-	now := time.Now()
-	kept := math.Exp(-float64(now.Sub(p.at)) / float64(memory))
-	p.average = kept*p.average + (1-kept)*float64(p.load)/float64(p.workers)
-	p.at = now
+	p.calls--
 }
 
 func (p *Pool) serviceTime() time.Duration {

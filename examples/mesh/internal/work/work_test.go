@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -41,13 +40,13 @@ func TestWorkersWorkAtOnceAndTheRestWaits(t *testing.T) {
 		if p.free.TryAcquire(1) {
 			t.Error("a worker is free although calls wait")
 		}
-		if p.load != 5 {
-			t.Errorf("load %d, want 5", p.load)
+		if p.Load() != 2.5 {
+			t.Errorf("load %v, want 2.5", p.Load())
 		}
 		cancel()
 		synctest.Wait()
-		if p.load != 0 || !p.free.TryAcquire(2) {
-			t.Errorf("load %d after all calls were given up; workers still busy", p.load)
+		if p.Load() != 0 || !p.free.TryAcquire(2) {
+			t.Errorf("load %v after all calls were given up, or workers still busy", p.Load())
 		}
 	})
 }
@@ -77,43 +76,6 @@ func TestACallThatIsGivenUpFreesItsWorker(t *testing.T) {
 		}
 		if !p.free.TryAcquire(1) {
 			t.Error("the worker is still busy")
-		}
-	})
-}
-
-func TestUtilizationIsTheLoadPerWorkerOverAboutASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := pool(t, Config{Workers: 4, Speed: 1, Mean: 1000 * time.Hour})
-		ctx, cancel := context.WithCancel(t.Context())
-		var calls sync.WaitGroup
-		for range 2 {
-			calls.Go(func() { p.Do(ctx) })
-		}
-		synctest.Wait()
-		if u := p.Utilization(); u != 0 {
-			t.Errorf("at first %v, want 0", u)
-		}
-		time.Sleep(memory)
-		if u, want := p.Utilization(), 0.5*(1-math.Exp(-1)); math.Abs(u-want) > 1e-9 {
-			t.Errorf("after a second %v, want %v", u, want)
-		}
-		time.Sleep(time.Minute)
-		if u := p.Utilization(); math.Abs(u-0.5) > 1e-9 {
-			t.Errorf("in the end %v, want 0.5", u)
-		}
-		for range 6 {
-			calls.Go(func() { p.Do(ctx) })
-		}
-		synctest.Wait()
-		time.Sleep(time.Minute)
-		if u := p.Utilization(); math.Abs(u-2) > 1e-9 {
-			t.Errorf("with calls waiting %v, want 2", u)
-		}
-		cancel()
-		calls.Wait()
-		time.Sleep(time.Minute)
-		if u := p.Utilization(); u > 1e-9 {
-			t.Errorf("when idle %v, want 0", u)
 		}
 	})
 }
