@@ -60,12 +60,13 @@ func SeedAll(ctx context.Context, dir string) error {
 
 func seed[M resource.Message](ctx context.Context, dir, file string, kind *resource.Kind[M], resources []M) error {
 	return store.Create(ctx, filepath.Join(dir, file), kind.Schema(), func(tx *store.Tx) error {
-		for i, m := range resources {
-			if err := tx.Exec(kind.Insertion(), kind.Values(m, int64(i+1), 0, nil)...); err != nil {
-				return err
+		return tx.ExecEach(kind.Insertion(), func(yield func([]any) bool) {
+			for i, m := range resources {
+				if !yield(kind.Values(m, int64(i+1), 0, nil)) {
+					return
+				}
 			}
-		}
-		return nil
+		})
 	})
 }
 

@@ -6,7 +6,7 @@
 //		filter.Field{Name: "year", Type: filter.Int, Expr: "year"},
 //	)
 //	where, err := schema.Filter(`year >= 1990 AND (title : "star" OR title = "Alien*")`)
-//	rows, err := db.Query("SELECT … WHERE "+where.SQL, where.Args...)
+//	rows, err := db.Query("SELECT … FROM movies"+where.Where(), where.Args...)
 //
 // # The filter language
 //
@@ -52,6 +52,7 @@ package filter
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -119,10 +120,30 @@ func jsonName(name string) string {
 }
 
 // Condition is a filter in SQL: an expression that is 1 or 0 for each row, and its
-// parameters in order.
+// parameters in order. The zero Condition is that of an empty filter.
 type Condition struct {
 	SQL  string
 	Args []any
+}
+
+// And is the condition that both hold.
+func (c Condition) And(other Condition) Condition {
+	if c.SQL == "" {
+		return other
+	}
+	if other.SQL == "" {
+		return c
+	}
+	return Condition{SQL: c.SQL + " AND " + other.SQL, Args: slices.Concat(c.Args, other.Args)}
+}
+
+// Where is the WHERE clause, empty if everything matches: SQLite counts a whole table
+// without looking at its rows, but only if it is not asked to.
+func (c Condition) Where() string {
+	if c.SQL == "" {
+		return ""
+	}
+	return " WHERE " + c.SQL
 }
 
 // Filter reads a filter. An error is always an [*Error].
@@ -132,7 +153,7 @@ func (s *Schema) Filter(text string) (Condition, error) {
 		return Condition{}, err
 	}
 	if tree == nil {
-		return Condition{SQL: "1"}, nil
+		return Condition{}, nil
 	}
 	c := compiler{schema: s}
 	if err := c.node(tree); err != nil {

@@ -74,7 +74,7 @@ func find(t testing.TB, db *store.DB, text string) []int {
 	}
 	var ids []int
 	err = db.Read(context.Background(), func(tx *sql.Tx) error {
-		rows, err := tx.Query("SELECT id FROM films WHERE "+where.SQL+" ORDER BY id", where.Args...)
+		rows, err := tx.Query("SELECT id FROM films"+where.Where()+" ORDER BY id", where.Args...)
 		if err != nil {
 			return err
 		}

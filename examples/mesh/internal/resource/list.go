@@ -79,14 +79,13 @@ func (t *Table[M]) query(r ListRequest) (q query, err error) {
 		return q, InvalidArgument("filter", err.Error())
 	}
 	if parent := parentOf(r); parent != "" {
-		q.where.SQL += fmt.Sprintf(` AND "%s" = ?`, t.kind.ParentField(parent))
-		q.where.Args = append(q.where.Args, parent)
+		ofParent := filter.Condition{SQL: fmt.Sprintf(`"%s" = ?`, t.kind.ParentField(parent)), Args: []any{parent}}
+		q.where = q.where.And(ofParent)
 	}
 	if q.order, err = t.kind.filter.Order(r.GetOrderBy()); err != nil {
 		return q, InvalidArgument("order_by", err.Error())
 	}
 	q.order = append(q.order, filter.Order{Field: filter.Field{Name: "id", Type: filter.Int, Expr: "id"}})
-	q.behind = filter.Condition{SQL: "1"}
 	if r.GetPageToken() != "" {
 		last, err := t.openPageToken(r, len(q.order))
 		if err != nil {
@@ -99,7 +98,7 @@ func (t *Table[M]) query(r ListRequest) (q query, err error) {
 }
 
 func (t *Table[M]) page(ctx context.Context, tx *sql.Tx, r ListRequest, q query) (page Page[M], err error) {
-	count := fmt.Sprintf("SELECT count(*) FROM %s WHERE %s", t.kind.collection, q.where.SQL)
+	count := "SELECT count(*) FROM " + t.kind.collection + q.where.Where()
 	if err := tx.QueryRowContext(ctx, count, q.where.Args...).Scan(&page.Total); err != nil {
 		return page, err
 	}
@@ -111,9 +110,10 @@ func (t *Table[M]) page(ctx context.Context, tx *sql.Tx, r ListRequest, q query)
 		}
 	}
 	// One more than asked for tells whether there is another page.
-	statement := fmt.Sprintf("SELECT %s, %s FROM %s WHERE %s AND %s ORDER BY %s LIMIT %d",
-		t.kind.selection, strings.Join(exprs, ", "), t.kind.collection, q.where.SQL, q.behind.SQL, strings.Join(terms, ", "), q.size+1)
-	rows, err := tx.QueryContext(ctx, statement, append(q.where.Args, q.behind.Args...)...)
+	rest := q.where.And(q.behind)
+	statement := fmt.Sprintf("SELECT %s, %s FROM %s%s ORDER BY %s LIMIT %d",
+		t.kind.selection, strings.Join(exprs, ", "), t.kind.collection, rest.Where(), strings.Join(terms, ", "), q.size+1)
+	rows, err := tx.QueryContext(ctx, statement, rest.Args...)
 	keys := make([]any, len(q.order))
 	var last []any // the keys of the page's last row
 	more := false

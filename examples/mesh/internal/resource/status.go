@@ -100,7 +100,7 @@ func StatusOf(err error) error {
 	case errors.Is(err, store.ErrBusy):
 		return status.Error(codes.Unavailable, "another writer holds the store: nothing was written, try again")
 	case errors.Is(err, store.ErrClosed):
-		return status.Error(codes.Unavailable, "this replica is going away: resume the stream at another")
+		return status.Error(codes.Unavailable, "this replica is going away: try another, or resume the stream there")
 	case errors.Is(err, store.ErrTooOld):
 		return status.Error(codes.OutOfRange, "the changes behind resume_token are no longer kept: list again and watch from now on")
 	}

@@ -33,6 +33,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/ncruces/go-sqlite3"
@@ -44,7 +45,8 @@ var (
 	// ErrBusy is returned by a write that could not get the write lock in time, and
 	// by a read that met another process repairing the file for too long.
 	ErrBusy = errors.New("store: another process holds the lock")
-	// ErrClosed ends the watchers of a store that is closed.
+	// ErrClosed is returned by whatever is done with a store that is closed, and ends
+	// the watchers of one that lets them go.
 	ErrClosed = errors.New("store: closed")
 	// ErrTooOld is returned for changes that are no longer in the history.
 	ErrTooOld = errors.New("store: the changes are no longer kept")
@@ -53,9 +55,9 @@ var (
 // Read connections: as many as can be of use, since reading takes a processor.
 const maxReaders = 4
 
-// Each connection has a page cache of its own. The whole of the largest file takes
-// some 200 pages; this keeps its inner pages and an index or two.
-const cacheKiB = 256
+// Each connection has a page cache of its own, which is allocated as it fills. This
+// holds the whole of the largest file as it is when it is new.
+const cacheKiB = 1024
 
 // A reader waits for another process only in the moment in which that one rebuilds
 // the WAL's index after a crash. A writer waits by itself (see begin).
@@ -69,6 +71,7 @@ type DB struct {
 	secret  []byte
 	hub     *hub
 	history int64
+	closed  atomic.Bool
 }
 
 // Option changes how [Open] opens a store.
@@ -110,9 +113,10 @@ func (db *DB) Path() string { return db.path }
 // Secret is a random key that all processes with this file share, and nobody else.
 func (db *DB) Secret() []byte { return db.secret }
 
-// Close ends the watchers with [ErrClosed], waits for reads and writes that are
-// under way and closes the file.
+// Close ends the watchers with [ErrClosed] and closes the file once the reads and
+// writes that are under way have finished; later ones fail with [ErrClosed].
 func (db *DB) Close() error {
+	db.closed.Store(true)
 	db.hub.close()
 	return errors.Join(db.readers.Close(), db.writer.Close())
 }
@@ -121,6 +125,9 @@ func (db *DB) Close() error {
 // written meanwhile. It waits for nobody's lock, but for one of this process's few
 // read connections to be free.
 func (db *DB) Read(ctx context.Context, fn func(*sql.Tx) error) error {
+	if db.closed.Load() {
+		return ErrClosed
+	}
 	tx, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
 	if err != nil {
 		return readError(ctx, err)

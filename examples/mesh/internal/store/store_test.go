@@ -304,6 +304,12 @@ func TestClosingEndsTheWatchers(t *testing.T) {
 		t.Errorf("the watcher got %v", err)
 	}
 	<-done
+	if err := add(t.Context(), db, "late"); !errors.Is(err, ErrClosed) {
+		t.Errorf("a write: %v", err)
+	}
+	if err := db.Read(t.Context(), func(*sql.Tx) error { return nil }); !errors.Is(err, ErrClosed) {
+		t.Errorf("a read: %v", err)
+	}
 }
 
 func TestCreateIsAllOrNothing(t *testing.T) {

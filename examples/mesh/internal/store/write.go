@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"time"
 
@@ -32,6 +33,9 @@ type Tx struct {
 // It returns [ErrBusy] if the lock cannot be had within [MaxWriteWait] or shortly
 // before ctx's deadline, and ctx's error if ctx is over.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
+	if db.closed.Load() {
+		return ErrClosed
+	}
 	wait, cancel := context.WithTimeout(ctx, writeWait(ctx))
 	defer cancel()
 	conn, err := db.begin(wait)
@@ -122,6 +126,21 @@ func (db *DB) finish(tx *Tx, err error) error {
 func (tx *Tx) Exec(query string, args ...any) error {
 	_, err := tx.conn.ExecContext(tx.ctx, query, args...)
 	return err
+}
+
+// ExecEach runs one statement for each list of arguments.
+func (tx *Tx) ExecEach(query string, all iter.Seq[[]any]) (err error) {
+	statement, err := tx.conn.PrepareContext(tx.ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, statement.Close()) }()
+	for args := range all {
+		if _, err := statement.ExecContext(tx.ctx, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Insert runs a statement and returns the id of the row that it inserted.
