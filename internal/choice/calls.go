@@ -166,39 +166,45 @@ func (w *errorWindow) add(now, window int64, failed bool) float64 {
 
 // observation is what this client sees: the latency of its calls, and the
 // queue that it was seen under. Their ratio is the time that each request in
-// the queue adds (Little's law).
+// the queue adds (Little's law). Means are of logarithms: latencies have long
+// tails, and one slow call must not condemn its endpoint.
 type observation struct {
-	latency, queue float64
-	samples        int
+	logLatency, logQueue float64
+	samples              int
 }
 
-// observedShare is the weight of a new sample once there are enough of them.
-const observedShare = 0.1
+const (
+	// observedShare is the weight of a new sample once there are enough of them.
+	observedShare  = 0.05
+	enoughObserved = 20
+)
 
 func (o *observation) add(latency, queue float64) {
-	o.samples = min(o.samples+1, 1/observedShare)
+	o.samples = min(o.samples+1, enoughObserved)
 	share := 1 / float64(o.samples)
-	o.latency += share * (latency - o.latency)
-	o.queue += share * (queue - o.queue)
+	o.logLatency += share * (math.Log(max(latency, 1)) - o.logLatency)
+	o.logQueue += share * (math.Log(queue) - o.logQueue)
 }
 
 func (o *observation) perRequest() float64 {
-	if o.samples == 0 || o.queue <= 0 {
+	if o.samples == 0 {
 		return 0
 	}
-	return o.latency / o.queue
+	return math.Exp(o.logLatency - o.logQueue)
 }
 
 // combine makes the per-request time out of what is observed and what is
 // reported: the geometric mean, since each may be off by a factor.
 func (e *Endpoint) combine(now int64) {
-	seen, said := e.observed.perRequest(), e.capacity.perRequest()
-	switch {
+	perRequest := 0.0
+	switch seen, said := e.observed.perRequest(), e.capacity.perRequest(); {
 	case seen > 0 && said > 0:
-		e.known.perRequest, e.known.perRequestAt = math.Sqrt(seen*said), now
-	case seen > 0:
-		e.known.perRequest, e.known.perRequestAt = seen, now
-	case said > 0:
-		e.known.perRequest, e.known.perRequestAt = said, now
+		perRequest = math.Sqrt(seen * said)
+	default:
+		perRequest = max(seen, said)
+	}
+	if perRequest > 0 {
+		e.known.perRequest, e.known.perRequestAt = perRequest, now
+		e.group.suppose(perRequest)
 	}
 }

@@ -41,6 +41,15 @@ func (g *Group) params() *Params { return g.current.Load() }
 // prior is the per-request time of an endpoint of which nothing is known.
 func (g *Group) prior() float64 { return math.Float64frombits(g.typical.Load()) }
 
+// suppose takes the first per-request time that anybody shows for typical,
+// so that the endpoints that have shown none yet compare to it.
+func (g *Group) suppose(perRequest float64) {
+	unknown := math.Float64bits(unknownPerRequest)
+	if g.typical.Load() == unknown {
+		g.typical.CompareAndSwap(unknown, math.Float64bits(perRequest))
+	}
+}
+
 // refresh looks at the whole fleet.
 func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	o := g.outlook(now)

@@ -58,7 +58,7 @@ func (e *Endpoint) report(now int64, r *Report) {
 		if k.inFlight < 0 {
 			k.inFlightMean = n
 		}
-		k.inFlightMean += observedShare * (n - k.inFlightMean)
+		k.inFlightMean += inFlightShare * (n - k.inFlightMean)
 		k.inFlight = n
 	}
 	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
@@ -66,6 +66,9 @@ func (e *Endpoint) report(now int64, r *Report) {
 		k.reportedAt, k.begunByThen = now, e.begun.Load()
 	}
 }
+
+// inFlightShare is the weight of a new in-flight count in their mean.
+const inFlightShare = 0.1
 
 func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 
@@ -120,8 +123,9 @@ func (e *Endpoint) age(now int64, uptime time.Duration) {
 // second, as gRFC A58 weighs it. Its inverse is the time that each request in
 // the queue adds, up to a factor that is learned from the calls.
 type capacity struct {
-	perUnit float64 // ns of utilization that one request takes; 0 unknown
-	factor  float64 // observed latency over perUnit x queue; 0 unknown
+	perUnit    float64 // ns of utilization that one request takes; 0 unknown
+	logFactor  float64 // of the observed latency over perUnit x queue
+	calibrated bool
 }
 
 // minUtilization: below it the ratio is noise.
@@ -143,17 +147,17 @@ func (c *capacity) calibrate(latency, queue float64) {
 	if c.perUnit == 0 || queue <= 0 {
 		return
 	}
-	factor := latency / (c.perUnit * queue)
-	if c.factor == 0 {
-		c.factor = factor
+	logFactor := math.Log(max(latency, 1) / (c.perUnit * queue))
+	if !c.calibrated {
+		c.logFactor, c.calibrated = logFactor, true
 		return
 	}
-	c.factor += 0.02 * (factor - c.factor)
+	c.logFactor += 0.02 * (logFactor - c.logFactor)
 }
 
 func (c *capacity) perRequest() float64 {
-	if c.factor == 0 {
+	if !c.calibrated {
 		return 0
 	}
-	return c.perUnit * c.factor
+	return c.perUnit * math.Exp(c.logFactor)
 }
