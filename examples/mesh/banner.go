@@ -1,9 +1,7 @@
 package mesh
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -69,17 +67,3 @@ func (s *loadSampler) line(now time.Time, m *mesh) string {
 	}
 	return line + fmt.Sprintf("; %d failed since the start", totals.Failed+totals.Unsent)
 }
-
-// errorsOnly is a slog.Handler for what went wrong inside. Failed requests are
-// no news here: the table shows them.
-type errorsOnly struct{ slog.Handler }
-
-func (e errorsOnly) Enabled(ctx context.Context, level slog.Level) bool {
-	return level >= slog.LevelError && e.Handler.Enabled(ctx, level)
-}
-
-func (e errorsOnly) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return errorsOnly{e.Handler.WithAttrs(attrs)}
-}
-
-func (e errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{e.Handler.WithGroup(name)} }

@@ -258,7 +258,7 @@ func (m *mesh) openDoor(context.Context) error {
 	m.door, err = door.New(door.Config{
 		Trust:  door.Trust{JWKSFile: m.jwksFile(), APIKeySHA256: m.keys.APIKeySHA256()},
 		Conns:  conns,
-		Logger: slog.New(errorsOnly{m.log.Handler()}), // not every request
+		Logger: m.log,
 	})
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ type Config struct {
 	Trust Trust
 	// Conns are the services to serve, by name, and the ways to them.
 	Conns map[string]grpc.ClientConnInterface
-	// Logger takes what goes wrong, and every request at level Info.
+	// Logger takes what goes wrong in the door itself.
 	Logger *slog.Logger
 }
 
@@ -69,6 +69,7 @@ func New(config Config) (*Door, error) {
 		return nil, err
 	}
 	d := &Door{tokens: tokens}
+	config.Logger = slog.New(errorsOnly{config.Logger.Handler()})
 	if err := d.open(config); err != nil {
 		d.Close()
 		return nil, err
@@ -129,3 +130,17 @@ func (d *Door) Serve(ctx context.Context, listener net.Listener) error {
 
 // Close ends what runs in the background. Call it after Serve.
 func (d *Door) Close() error { return d.tokens.Close() }
+
+// errorsOnly is a slog.Handler for what went wrong inside. Failed requests are
+// no news here: the table shows them.
+type errorsOnly struct{ slog.Handler }
+
+func (e errorsOnly) Enabled(ctx context.Context, level slog.Level) bool {
+	return level >= slog.LevelError && e.Handler.Enabled(ctx, level)
+}
+
+func (e errorsOnly) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return errorsOnly{e.Handler.WithAttrs(attrs)}
+}
+
+func (e errorsOnly) WithGroup(name string) slog.Handler { return errorsOnly{e.Handler.WithGroup(name)} }
