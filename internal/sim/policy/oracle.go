@@ -1,0 +1,47 @@
+package policy
+
+import "github.com/evenkeel/evenkeel/internal/sim"
+
+// oracle sees the state of all servers at the moment of the pick.
+type oracle struct {
+	fleet
+	cost func(t *sim.Truth, s int32) float64
+}
+
+// newJSQ joins the shortest queue, whatever the speeds. A request that is on its
+// way is in the queue.
+func newJSQ(env sim.Env) sim.Balancer {
+	return &oracle{newFleet(env), func(t *sim.Truth, s int32) float64 {
+		return float64(t.InFlight[s] + t.InAir[s])
+	}}
+}
+
+// newLWL goes where one more request, if no other came, would be done soonest.
+// That is best for this one request and not for those that follow: where slow
+// servers are many it fills the fast ones, and joining the shortest queue does
+// better.
+func newLWL(env sim.Env) sim.Balancer {
+	return &oracle{newFleet(env), func(t *sim.Truth, s int32) float64 {
+		return max(1, float64(t.InFlight[s]+t.InAir[s]+1)/t.Workers[s]) / t.Speed[s]
+	}}
+}
+
+func (o *oracle) Pick(now int64) (int32, int32) {
+	t := o.env.Truth
+	best, least, ties := o.ready[0], 0.0, uint64(0)
+	for _, s := range o.ready {
+		if t.Failing[s] || t.Speed[s] == 0 {
+			continue
+		}
+		c := o.cost(t, s)
+		switch {
+		case ties == 0 || c < least:
+			best, least, ties = s, c, 1
+		case c == least:
+			if ties++; o.env.Random.Uint64N(ties) == 0 {
+				best = s
+			}
+		}
+	}
+	return o.begin(now, best)
+}

@@ -1,0 +1,100 @@
+package policy
+
+import (
+	"encoding/json"
+
+	"github.com/evenkeel/evenkeel/balancer/choiceoftwo"
+	"github.com/evenkeel/evenkeel/internal/choice"
+	"github.com/evenkeel/evenkeel/internal/sim"
+)
+
+// newOurs is the module's own policy: what is here only translates, as package
+// choiceoftwo does for gRPC.
+func newOurs(config json.RawMessage) (sim.Policy, error) {
+	if len(config) == 0 {
+		config = json.RawMessage("{}")
+	}
+	c, err := choiceoftwo.ParseConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	params := c.Params()
+	return factory(func(env sim.Env) sim.Balancer {
+		return &ours{
+			env: env, group: choice.NewGroup(params, false),
+			endpoints: make([]*choice.Endpoint, env.Servers), wasReady: make([]bool, env.Servers),
+		}
+	}), nil
+}
+
+type ours struct {
+	env       sim.Env
+	group     *choice.Group
+	endpoints []*choice.Endpoint // by server; nil if it is not listed
+	wasReady  []bool             // at some time, while listed
+	fleet     *choice.Fleet
+	ready     []int32
+	calls     sim.Slab[oursCall]
+}
+
+type oursCall struct {
+	endpoint *choice.Endpoint
+	core     choice.Call
+}
+
+func (o *ours) Update(now int64, listed, ready []int32) {
+	isListed := make([]bool, len(o.endpoints))
+	for _, s := range listed {
+		isListed[s] = true
+		if o.endpoints[s] == nil {
+			o.endpoints[s] = o.group.NewEndpoint(now)
+		}
+	}
+	was := make([]bool, len(o.endpoints))
+	for _, s := range o.ready {
+		was[s] = true
+	}
+	for s, e := range o.endpoints {
+		if e != nil && !isListed[s] {
+			o.endpoints[s], o.wasReady[s] = nil, false
+		}
+	}
+	o.ready = ready
+	if len(ready) == 0 {
+		o.fleet = nil
+		return
+	}
+	fleet := make([]*choice.Endpoint, len(ready))
+	for i, s := range ready {
+		fleet[i] = o.endpoints[s]
+		if !was[s] && o.wasReady[s] {
+			fleet[i].Reconnected()
+		}
+		o.wasReady[s] = true
+	}
+	o.fleet = o.group.NewFleet(fleet, now)
+}
+
+func (o *ours) Pick(now int64) (int32, int32) {
+	i := o.fleet.Pick(now, o.env.Random)
+	e := o.fleet.Endpoint(i)
+	return o.ready[i], o.calls.Put(oursCall{e, e.Begin(now, false)})
+}
+
+func (o *ours) Done(now int64, call int32, out *sim.Outcome) {
+	c := o.calls.Take(call)
+	outcome := choice.Outcome{Kind: choice.Failed, Heard: out.Heard}
+	if out.Code == sim.OK {
+		outcome.Kind, outcome.OK = choice.Answered, true
+	}
+	if out.Report != nil {
+		outcome.Report, outcome.HasReport = choice.Report(*out.Report), true
+	}
+	c.endpoint.End(now, c.core, outcome)
+}
+
+func (o *ours) Reported(now int64, server int32, r *sim.Report) {
+	if e := o.endpoints[server]; e != nil {
+		e.Reported(now, choice.Report(*r))
+	}
+}

@@ -1,0 +1,241 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/sim/scenario"
+)
+
+// timeline is what is planned: few things, so closures in order of time will do.
+type timeline struct {
+	steps []step
+	count int
+}
+
+type step struct {
+	at    int64
+	order int // steps of one time are in the order in which they were planned
+	do    func()
+}
+
+func (t *timeline) add(at int64, do func()) {
+	s := step{at, t.count, do}
+	t.count++
+	i := sort.Search(len(t.steps), func(i int) bool {
+		return t.steps[i].at > at
+	})
+	t.steps = slices.Insert(t.steps, i, s)
+}
+
+func (t *timeline) pop() step {
+	s := t.steps[0]
+	t.steps = t.steps[1:]
+	return s
+}
+
+func (t *timeline) next() int64 {
+	if len(t.steps) == 0 {
+		return never
+	}
+	return t.steps[0].at
+}
+
+// plan has something done at a time. What is past the end is not.
+func (e *engine) plan(at int64, do func()) {
+	if at >= e.end {
+		return
+	}
+	e.timeline.add(max(at, e.now), do)
+	e.agenda.set(e.timelineAt, e.timeline.next())
+}
+
+// schedule plans all that the scenario says will happen.
+func (e *engine) schedule() {
+	for i, ev := range e.scenario.Events {
+		ids, _ := e.scenario.Select(ev.Servers) // validated
+		for _, id := range ids {
+			random := newRandom(e.options.Seed, streamTimeline, i<<16|id)
+			e.scheduleEvent(i, ev, &e.servers[id], random)
+		}
+	}
+	for i := range e.servers {
+		if period := e.servers[i].reporter.OutOfBand; period > 0 {
+			// Servers do not all report at once.
+			offset := time.Duration(newRandom(e.options.Seed, streamReports, i+1).Int64N(int64(period)))
+			e.reportOutOfBand(&e.servers[i], e.now+int64(offset))
+		}
+	}
+}
+
+func (e *engine) scheduleEvent(id int, ev scenario.Event, s *server, random *rand.Rand) {
+	from, to := at(ev.At), e.end
+	if ev.For > 0 {
+		to = at(ev.At + ev.For)
+	}
+	during := func(begin, end func()) {
+		e.plan(from, begin)
+		e.plan(to, end)
+	}
+	switch ev.Do {
+	case scenario.SlowDown:
+		during(func() { e.afflict(s, id, ev.Speed) }, func() { e.relieve(s, id) })
+	case scenario.Freeze:
+		during(func() { e.afflict(s, id, 0) }, func() { e.relieve(s, id) })
+	case scenario.FailFast:
+		during(func() { s.failFast = ev.Share; e.failing(s) }, func() { s.failFast = 0; e.failing(s) })
+	case scenario.FailSlow:
+		during(func() { s.failSlow = ev.Share; e.failing(s) }, func() { s.failSlow = 0; e.failing(s) })
+	case scenario.Pause:
+		for t := from; t < to; t += int64(ev.Every) {
+			e.plan(t, func() { e.afflict(s, id, 0) })
+			e.plan(t+int64(ev.Burst), func() { e.relieve(s, id) })
+		}
+	case scenario.Antagonist:
+		e.antagonist(s, id, ev, from, to, random)
+	case scenario.Join:
+		s.up = false
+		e.isListed[s.id] = false
+		e.plan(from, func() { e.start(s, ev) })
+	case scenario.Drain:
+		e.plan(from, func() { s.draining = true })
+		e.plan(to, func() { e.gone(s) })
+	case scenario.Restart:
+		e.plan(from, func() { e.kill(s) })
+		e.plan(to, func() { e.start(s, ev) })
+	}
+}
+
+// antagonist plans bursts: exponential times between them and for them.
+func (e *engine) antagonist(s *server, id int, ev scenario.Event, from, to int64, random *rand.Rand) {
+	for t := from; ; {
+		t += int64(random.ExpFloat64() * float64(ev.Every))
+		if t >= to {
+			return
+		}
+		until := min(t+int64(random.ExpFloat64()*float64(ev.Burst)), to)
+		e.plan(t, func() { e.afflict(s, id, ev.Speed) })
+		e.plan(until, func() { e.relieve(s, id) })
+		t = until
+	}
+}
+
+func (e *engine) afflict(s *server, id int, factor float64) {
+	s.effects = append(s.effects, effect{id, factor})
+	e.speedChanged(s)
+}
+
+func (e *engine) relieve(s *server, id int) {
+	if i := slices.IndexFunc(s.effects, func(f effect) bool { return f.id == id }); i >= 0 {
+		s.effects = slices.Delete(s.effects, i, i+1)
+	}
+	e.speedChanged(s)
+}
+
+func (e *engine) failing(s *server) { e.truth.Failing[s.id] = s.failFast > 0 || s.failSlow > 0 }
+
+// start is a server coming up, as new. Clients hear of it after the discovery
+// delay.
+func (e *engine) start(s *server, ev scenario.Event) {
+	s.advance(e.now)
+	s.up, s.draining, s.startedAt = true, false, e.now
+	s.meter = meter{window: s.meter.window, at: e.now}
+	s.reporter.saidAt = 0
+	if ev.ColdFor > 0 {
+		s.cold = warming{ev.Speed, e.now, e.now + int64(ev.ColdFor)}
+		e.warm(s)
+	}
+	e.speedChanged(s)
+	e.plan(e.now+int64(e.scenario.Network.Discovery), func() {
+		e.isListed[s.id] = true
+		e.updateClients()
+	})
+}
+
+func (e *engine) warm(s *server) {
+	e.speedChanged(s)
+	if e.now < s.cold.until {
+		e.plan(min(e.now+warmingStep, s.cold.until), func() { e.warm(s) })
+	}
+}
+
+// kill is a server's process ending: its calls fail, and its clients see the
+// connection close.
+func (e *engine) kill(s *server) {
+	s.advance(e.now)
+	s.up = false
+	for _, f := range s.inside {
+		if r := e.requests.live(entry{0, f.request, f.generation}); r != nil {
+			r.code, r.heard, r.reports = Unavailable, false, false
+			e.send(f.request, r, returning)
+		}
+	}
+	s.inside, s.count = s.inside[:0], 0
+	s.setRate()
+	e.countChanged(s)
+	e.plan(e.now+int64(e.scenario.Network.Delay), e.updateClients)
+}
+
+// gone is a drained server leaving: the resolver no longer lists it. What it
+// has in service it finishes.
+func (e *engine) gone(s *server) {
+	e.isListed[s.id] = false
+	e.updateClients()
+}
+
+// updateClients tells the clients which servers there are.
+func (e *engine) updateClients() {
+	var listed, ready []int32
+	for i := range e.servers {
+		if e.isListed[i] {
+			listed = append(listed, int32(i))
+			if e.servers[i].up {
+				ready = append(ready, int32(i))
+			}
+		}
+	}
+	e.tick()
+	for i := range e.clients {
+		c := &e.clients[i]
+		c.listed, c.ready = listed, ready
+		if c.subset != nil {
+			c.listed, c.ready = chosen(listed, c.subset), chosen(ready, c.subset)
+		}
+		c.balancer.Update(e.now, c.listed, c.ready)
+	}
+}
+
+func chosen(servers []int32, subset []bool) []int32 {
+	var c []int32
+	for _, s := range servers {
+		if subset[s] {
+			c = append(c, s)
+		}
+	}
+	return c
+}
+
+// reportOutOfBand plans a server's reports to all clients.
+func (e *engine) reportOutOfBand(s *server, when int64) {
+	e.plan(when, func() {
+		e.reportOutOfBand(s, e.now+int64(s.reporter.OutOfBand))
+		if !s.up || s.speed == 0 {
+			return
+		}
+		s.advance(e.now)
+		r := s.report(e.now, e.reportRandom)
+		e.plan(e.now+int64(e.scenario.Network.Delay), func() { e.deliver(s.id, r) })
+	})
+}
+
+func (e *engine) deliver(server int32, r Report) {
+	e.tick()
+	for i := range e.clients {
+		c := &e.clients[i]
+		if _, ok := slices.BinarySearch(c.ready, server); ok {
+			c.balancer.Reported(e.now, server, &r)
+		}
+	}
+}
