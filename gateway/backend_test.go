@@ -114,6 +114,19 @@ func (l *library) ReadFile(_ context.Context, r *testv1.ReadFileRequest) (*httpb
 	return &httpbody.HttpBody{ContentType: "text/plain", Data: []byte("file " + r.GetPath())}, nil
 }
 
+func (l *library) DownloadFile(r *testv1.DownloadFileRequest, stream grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	l.saw("DownloadFile", r)
+	for i := range r.GetParts() {
+		if err := stream.Send(&httpbody.HttpBody{ContentType: "text/csv", Data: fmt.Appendf(nil, "part %d\n", i)}); err != nil {
+			return err
+		}
+	}
+	if r.GetCode() != 0 {
+		return status.Error(codes.Code(r.GetCode()), "no more")
+	}
+	return nil
+}
+
 func (l *library) Echo(_ context.Context, r *testv1.EchoRequest) (*testv1.EchoResponse, error) {
 	l.saw("Echo", r)
 	if r.GetText() == "panic" {

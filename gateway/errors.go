@@ -62,10 +62,18 @@ func handleStreamError(ctx context.Context, err error) *status.Status {
 }
 
 // failStream tells an error in band, as the last line of a stream whose status
-// was sent long ago.
+// was sent long ago. A stream of a media type of its own has no line for it;
+// it is cut, so that it does not look whole.
 func (x *exchange) failStream(err error) {
 	p := x.problemFor(err)
+	if x.writer.status == 0 {
+		x.fail(p)
+		return
+	}
 	x.note(p)
+	if x.binding.answersHTTPBody() {
+		panic(http.ErrAbortHandler)
+	}
 	p.Instance = x.id
 	line, err := json.Marshal(map[string]*problem.Problem{"error": p})
 	if err != nil {

@@ -135,6 +135,7 @@ func (x *exchange) negotiate() *problem.Problem {
 	offers := []string{typeJSON}
 	switch {
 	case x.binding.answersHTTPBody():
+		x.writer.raw = true
 		return nil // the backend chooses
 	case x.binding.serverStream():
 		// The second is what stock grpc-gateway calls the same thing.

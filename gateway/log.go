@@ -32,10 +32,10 @@ func (x *exchange) finish() {
 // failed answers for a panic. It reports whether the connection must be cut
 // instead, because what was sent of an answer must not look whole.
 func (x *exchange) failed(thrown any) (cut bool) {
-	x.code, x.reason = codes.Internal, "panic"
 	if thrown == http.ErrAbortHandler {
 		return true
 	}
+	x.code, x.reason = codes.Internal, "panic"
 	x.gateway.config.Logger.LogAttrs(context.Background(), slog.LevelError, "gateway: a handler panicked",
 		slog.String("request_id", x.id), slog.String("panic", describePanic(thrown)), slog.String("stack", string(debug.Stack())))
 	if x.writer.status != 0 {

@@ -33,14 +33,22 @@ func newMarshaler() *marshaler {
 var _ runtime.Marshaler = (*marshaler)(nil)
 
 func (m *marshaler) ContentType(v any) string {
-	if body, ok := v.(*httpbody.HttpBody); ok {
+	body, ok := v.(*httpbody.HttpBody)
+	switch {
+	case !ok:
+		return typeJSON
+	case body.GetContentType() == "":
+		return "application/octet-stream"
+	default:
 		return body.GetContentType()
 	}
-	return typeJSON
 }
 
-// Delimiter stands behind each message of a stream.
-func (m *marshaler) Delimiter() []byte { return []byte{'\n'} }
+// newline stands behind each message of a stream. It is told from a message
+// that is just a newline by its address, see responseWriter.
+var newline = []byte{'\n'}
+
+func (m *marshaler) Delimiter() []byte { return newline }
 
 func (m *marshaler) Marshal(v any) ([]byte, error) {
 	switch v := v.(type) {

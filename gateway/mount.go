@@ -81,6 +81,7 @@ func (m *mounting) newMux() *runtime.ServeMux {
 		runtime.WithMetadata(annotate),
 		runtime.WithOutgoingHeaderMatcher(m.gateway.returnHeader),
 		runtime.WithOutgoingTrailerMatcher(none),
+		runtime.WithDisableChunkedEncoding(), // net/http knows when to chunk
 		runtime.WithDisableHTTPMethodOverride(),
 		runtime.WithDisablePathLengthFallback(),
 		runtime.WithWriteContentLength(),

@@ -13,6 +13,10 @@ type responseWriter struct {
 	control *http.ResponseController
 	timeout time.Duration
 
+	// raw leaves out the newlines between messages: those of a stream of
+	// google.api.HttpBody are bytes of one thing.
+	raw bool
+
 	status int // 0 until the headers are sent
 	bytes  int64
 }
@@ -40,6 +44,9 @@ func (w *responseWriter) WriteHeader(status int) {
 }
 
 func (w *responseWriter) Write(p []byte) (int, error) {
+	if w.raw && len(p) == 1 && &p[0] == &newline[0] {
+		return 1, nil
+	}
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}

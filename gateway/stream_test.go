@@ -124,6 +124,46 @@ func TestBidirectionalStreamsAnswerEachMessage(t *testing.T) {
 	}
 }
 
+func TestAStreamOfAMediaTypeOfItsOwnIsPassedOnOrCut(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *running) {
+		for target, want := range map[string]struct {
+			status int
+			body   string
+			whole  bool
+		}{
+			"/v1/download/a?parts=2":        {200, "part 0\npart 1\n", true},
+			"/v1/download/a?code=5":         {404, "", true},
+			"/v1/download/a?parts=1&code=5": {200, "part 0\n", false},
+		} {
+			resp, err := r.get(t.Context(), target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != want.status || (err == nil) != want.whole || want.body != "" && string(body) != want.body {
+				t.Errorf("%s: %s, %q, %v", target, resp.Status, body, err)
+			}
+			if want.status == 200 && resp.Header.Get("Content-Type") != "text/csv" {
+				t.Errorf("%s: Content-Type %q", target, resp.Header.Get("Content-Type"))
+			}
+		}
+	})
+}
+
+func TestARuleThatCannotBeJudgedLetsNothingThrough(t *testing.T) {
+	d := newDoor(t, nil)
+	a := d.do("GET", "/v1/download/a?trap=7", "")
+	a.wantProblem(http.StatusInternalServerError, "INTERNAL")
+	wantNoInternals(t, a.body)
+	if n := d.library.callCount(); n != 0 {
+		t.Errorf("the backend was called %d times", n)
+	}
+	if !strings.Contains(d.logs.String(), "a validation rule cannot be evaluated") {
+		t.Error("the log does not tell")
+	}
+}
+
 // running is a gateway that serves over in-memory connections.
 type running struct {
 	*door

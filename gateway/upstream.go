@@ -194,6 +194,9 @@ func (x *exchange) startStream(md metadata.MD) {
 			}
 		}
 	}
+	if x.binding.answersHTTPBody() {
+		return // its first message tells the media type
+	}
 	h.Set("Content-Type", x.contentType)
 	x.writer.WriteHeader(http.StatusOK)
 	_ = x.writer.FlushError() // if the caller is gone, the context says so

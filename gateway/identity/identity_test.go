@@ -2,18 +2,10 @@ package identity_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"math/big"
 	"net"
-	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -28,67 +20,11 @@ import (
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/identity"
+	"github.com/evenkeel/evenkeel/gateway/internal/testcert"
 	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
 	"github.com/evenkeel/evenkeel/internal/leaktest"
 	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
-
-// authority issues certificates for a test.
-type authority struct {
-	t    *testing.T
-	key  *ecdsa.PrivateKey
-	cert *x509.Certificate
-	pool *x509.CertPool
-}
-
-func newAuthority(t *testing.T) *authority {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), KeyUsage: x509.KeyUsageCertSign,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	a := &authority{t: t, key: key, cert: cert, pool: x509.NewCertPool()}
-	a.pool.AddCert(cert)
-	return a
-}
-
-// issue returns a certificate with URI names.
-func (a *authority) issue(uris ...string) tls.Certificate {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{"server"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
-	}
-	for _, raw := range uris {
-		u, err := url.Parse(raw)
-		if err != nil {
-			a.t.Fatal(err)
-		}
-		template.URIs = append(template.URIs, u)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, key.Public(), a.key)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
 
 // service tells what it sees of its caller.
 type service struct {
@@ -140,19 +76,19 @@ const (
 
 // mesh is one server and the certificates to reach it.
 type mesh struct {
-	*authority
+	*testcert.Authority
 	listener *bufconn.Listener
 }
 
 func start(t *testing.T, config identity.Config, clientAuth tls.ClientAuthType, s *service) *mesh {
 	t.Helper()
-	m := &mesh{authority: newAuthority(t), listener: bufconn.Listen(1 << 20)}
+	m := &mesh{Authority: testcert.New(t), listener: bufconn.Listen(1 << 20)}
 	options, err := identity.ServerOptions(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{
-		Certificates: []tls.Certificate{m.issue("spiffe://mesh/server")}, ClientAuth: clientAuth, ClientCAs: m.pool,
+		Certificates: []tls.Certificate{m.Issue("spiffe://mesh/server")}, ClientAuth: clientAuth, ClientCAs: m.Pool,
 	})))
 	m.serve(t, s, m.listener, options)
 	return m
@@ -170,7 +106,7 @@ func (m *mesh) serve(t *testing.T, s *service, listener *bufconn.Listener, optio
 func (m *mesh) dial(t *testing.T, certs []tls.Certificate, options ...grpc.DialOption) *grpc.ClientConn {
 	t.Helper()
 	options = append(options,
-		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{Certificates: certs, RootCAs: m.pool, ServerName: "server"})),
+		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{Certificates: certs, RootCAs: m.Pool, ServerName: "server"})),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return m.listener.DialContext(ctx) }))
 	conn, err := grpc.NewClient("passthrough:///server", options...)
 	if err != nil {
@@ -205,7 +141,7 @@ func wantCode(t *testing.T, err error, want codes.Code) {
 func TestATrustedPeerIsBelieved(t *testing.T) {
 	leaktest.Check(t)
 	m := start(t, trusting, tls.RequireAndVerifyClientCert, &service{})
-	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.issue(door)}))
+	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.Issue(door)}))
 	resp, err := client.WhoAmI(claiming(t, "ann", "b", "a"), &testv1.WhoAmIRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -231,7 +167,7 @@ func TestATrustedPeerIsBelieved(t *testing.T) {
 func TestWhatOthersClaimIsDropped(t *testing.T) {
 	leaktest.Check(t)
 	m := start(t, trusting, tls.RequireAndVerifyClientCert, &service{})
-	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.issue(neighbor)}))
+	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.Issue(neighbor)}))
 	resp, err := client.WhoAmI(claiming(t, "root", "books.write"), &testv1.WhoAmIRequest{})
 	if err != nil {
 		t.Fatal(err)
@@ -250,7 +186,7 @@ func TestAnUnlistedPeerIsRefused(t *testing.T) {
 	leaktest.Check(t)
 	m := start(t, trusting, tls.RequireAndVerifyClientCert, &service{})
 	for _, id := range []string{stranger, door + "/x", "spiffe://mesh/GATEWAY", "spiffe://evil/gateway", "spiffe://mesh/gateway%00"} {
-		client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.issue(id)}))
+		client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.Issue(id)}))
 		_, err := client.WhoAmI(claiming(t, "root"), &testv1.WhoAmIRequest{})
 		wantCode(t, err, codes.PermissionDenied)
 		// Not even what is public: the service is not.
@@ -258,7 +194,7 @@ func TestAnUnlistedPeerIsRefused(t *testing.T) {
 		wantCode(t, err, codes.PermissionDenied)
 	}
 	for _, uris := range [][]string{nil, {door, neighbor}, {"https://mesh/gateway"}, {"spiffe://mesh"}, {"spiffe://mesh/gateway/"}, {"spiffe://mesh/gateway?x"}} {
-		client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.issue(uris...)}))
+		client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.Issue(uris...)}))
 		_, err := client.WhoAmI(claiming(t, "root"), &testv1.WhoAmIRequest{})
 		wantCode(t, err, codes.Unauthenticated)
 	}
@@ -279,7 +215,7 @@ func TestAPeerWithoutAVerifiedCertificateIsRefused(t *testing.T) {
 	}
 	// Shown, but by an authority that is not known, and not checked by TLS.
 	m := start(t, trusting, tls.RequireAnyClientCert, &service{})
-	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{newAuthority(t).issue(door)}))
+	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{testcert.New(t).Issue(door)}))
 	_, err := client.WhoAmI(claiming(t, "root"), &testv1.WhoAmIRequest{})
 	wantCode(t, err, codes.Unauthenticated)
 }
@@ -317,7 +253,7 @@ func TestHealthIsExemptAndSeesNoIdentity(t *testing.T) {
 func TestAccessIsEnforcedAtTheServiceToo(t *testing.T) {
 	leaktest.Check(t)
 	m := start(t, trusting, tls.RequireAndVerifyClientCert, &service{})
-	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.issue(door)}))
+	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.Issue(door)}))
 	_, err := client.GetBook(claiming(t, "ann", "books.read"), &testv1.GetBookRequest{})
 	wantCode(t, err, codes.OK)
 	_, err = client.GetBook(claiming(t, "ann", "books.write"), &testv1.GetBookRequest{})
@@ -336,25 +272,25 @@ func TestAccessIsEnforcedAtTheServiceToo(t *testing.T) {
 	skipping := trusting
 	skipping.SkipAccess = true
 	m = start(t, skipping, tls.RequireAndVerifyClientCert, &service{})
-	client = testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.issue(door)}))
+	client = testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.Issue(door)}))
 	_, err = client.GetBook(t.Context(), &testv1.GetBookRequest{})
 	wantCode(t, err, codes.OK)
 }
 
 func TestAMethodWithoutAccessIsClosed(t *testing.T) {
 	leaktest.Check(t)
-	m := &mesh{authority: newAuthority(t), listener: bufconn.Listen(1 << 20)}
+	m := &mesh{Authority: testcert.New(t), listener: bufconn.Listen(1 << 20)}
 	options, err := identity.ServerOptions(trusting)
 	if err != nil {
 		t.Fatal(err)
 	}
 	options = append(options, grpc.Creds(credentials.NewTLS(&tls.Config{
-		Certificates: []tls.Certificate{m.issue()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: m.pool})))
+		Certificates: []tls.Certificate{m.Issue()}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: m.Pool})))
 	server := grpc.NewServer(options...)
 	testv1.RegisterOpenServiceServer(server, testv1.UnimplementedOpenServiceServer{})
 	go func() { _ = server.Serve(m.listener) }()
 	t.Cleanup(server.Stop)
-	client := testv1.NewOpenServiceClient(m.dial(t, []tls.Certificate{m.issue(door)}))
+	client := testv1.NewOpenServiceClient(m.dial(t, []tls.Certificate{m.Issue(door)}))
 	for range 2 { // the second from what is remembered
 		_, err = client.Forgotten(claiming(t, "ann"), &testv1.ForgottenRequest{})
 		wantCode(t, err, codes.PermissionDenied)
@@ -366,7 +302,7 @@ func TestAMethodWithoutAccessIsClosed(t *testing.T) {
 func TestMalformedIdentityFromATrustedPeerIsRefused(t *testing.T) {
 	leaktest.Check(t)
 	m := start(t, trusting, tls.RequireAndVerifyClientCert, &service{})
-	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.issue(door)}))
+	client := testv1.NewLibraryServiceClient(m.dial(t, []tls.Certificate{m.Issue(door)}))
 	valid, err := proto.Marshal(&gatewayv1.Principal{Subject: "ann"})
 	if err != nil {
 		t.Fatal(err)
@@ -392,10 +328,10 @@ func TestMalformedIdentityFromATrustedPeerIsRefused(t *testing.T) {
 func TestAServicePassesItsCallerOn(t *testing.T) {
 	leaktest.Check(t)
 	behind := start(t, identity.Config{TrustedPeers: []string{neighbor}}, tls.RequireAndVerifyClientCert, &service{})
-	onward := behind.dial(t, []tls.Certificate{behind.issue(neighbor)},
+	onward := behind.dial(t, []tls.Certificate{behind.Issue(neighbor)},
 		grpc.WithChainUnaryInterceptor(identity.UnaryClientInterceptor()), grpc.WithChainStreamInterceptor(identity.StreamClientInterceptor()))
 	front := start(t, trusting, tls.RequireAndVerifyClientCert, &service{onward: testv1.NewLibraryServiceClient(onward)})
-	client := testv1.NewLibraryServiceClient(front.dial(t, []tls.Certificate{front.issue(door)}))
+	client := testv1.NewLibraryServiceClient(front.dial(t, []tls.Certificate{front.Issue(door)}))
 	resp, err := client.WhoAmI(claiming(t, "ann"), &testv1.WhoAmIRequest{})
 	if err != nil || resp.GetSubject() != "ann" {
 		t.Errorf("%v, %v", resp, err)

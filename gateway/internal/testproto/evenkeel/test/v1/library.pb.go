@@ -709,6 +709,79 @@ func (x *ReadFileRequest) GetPath() string {
 	return ""
 }
 
+// Which file to stream.
+type DownloadFileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its path.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// How many parts it has.
+	Parts int32 `protobuf:"varint,2,opt,name=parts,proto3" json:"parts,omitempty"`
+	// With which code to fail then.
+	Code int32 `protobuf:"varint,3,opt,name=code,proto3" json:"code,omitempty"`
+	// A rule that cannot be judged for 7.
+	Trap          int32 `protobuf:"varint,4,opt,name=trap,proto3" json:"trap,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DownloadFileRequest) Reset() {
+	*x = DownloadFileRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DownloadFileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DownloadFileRequest) ProtoMessage() {}
+
+func (x *DownloadFileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DownloadFileRequest.ProtoReflect.Descriptor instead.
+func (*DownloadFileRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *DownloadFileRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *DownloadFileRequest) GetParts() int32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
+func (x *DownloadFileRequest) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *DownloadFileRequest) GetTrap() int32 {
+	if x != nil {
+		return x.Trap
+	}
+	return 0
+}
+
 // A field of every kind.
 type EchoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -773,7 +846,7 @@ type EchoRequest struct {
 
 func (x *EchoRequest) Reset() {
 	*x = EchoRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[11]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +858,7 @@ func (x *EchoRequest) String() string {
 func (*EchoRequest) ProtoMessage() {}
 
 func (x *EchoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[11]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +871,7 @@ func (x *EchoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EchoRequest.ProtoReflect.Descriptor instead.
 func (*EchoRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{11}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *EchoRequest) GetText() string {
@@ -1025,7 +1098,7 @@ type Nested struct {
 
 func (x *Nested) Reset() {
 	*x = Nested{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[12]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1110,7 @@ func (x *Nested) String() string {
 func (*Nested) ProtoMessage() {}
 
 func (x *Nested) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[12]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1123,7 @@ func (x *Nested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nested.ProtoReflect.Descriptor instead.
 func (*Nested) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{12}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Nested) GetNumber() int32 {
@@ -1078,7 +1151,7 @@ type EchoResponse struct {
 
 func (x *EchoResponse) Reset() {
 	*x = EchoResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[13]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1090,7 +1163,7 @@ func (x *EchoResponse) String() string {
 func (*EchoResponse) ProtoMessage() {}
 
 func (x *EchoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[13]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1103,7 +1176,7 @@ func (x *EchoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EchoResponse.ProtoReflect.Descriptor instead.
 func (*EchoResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{13}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EchoResponse) GetEchoed() *EchoRequest {
@@ -1122,7 +1195,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[14]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1134,7 +1207,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[14]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1147,7 +1220,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{14}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{15}
 }
 
 // Who calls.
@@ -1169,7 +1242,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[15]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1181,7 +1254,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[15]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1194,7 +1267,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{15}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WhoAmIResponse) GetSubject() string {
@@ -1245,7 +1318,7 @@ type FailRequest struct {
 
 func (x *FailRequest) Reset() {
 	*x = FailRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[16]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1257,7 +1330,7 @@ func (x *FailRequest) String() string {
 func (*FailRequest) ProtoMessage() {}
 
 func (x *FailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[16]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1270,7 +1343,7 @@ func (x *FailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailRequest.ProtoReflect.Descriptor instead.
 func (*FailRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{16}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *FailRequest) GetCode() int32 {
@@ -1298,7 +1371,7 @@ type SleepRequest struct {
 
 func (x *SleepRequest) Reset() {
 	*x = SleepRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[17]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1383,7 @@ func (x *SleepRequest) String() string {
 func (*SleepRequest) ProtoMessage() {}
 
 func (x *SleepRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[17]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1396,7 @@ func (x *SleepRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SleepRequest.ProtoReflect.Descriptor instead.
 func (*SleepRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{17}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *SleepRequest) GetDuration() *durationpb.Duration {
@@ -1344,7 +1417,7 @@ type SleepResponse struct {
 
 func (x *SleepResponse) Reset() {
 	*x = SleepResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[18]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1429,7 @@ func (x *SleepResponse) String() string {
 func (*SleepResponse) ProtoMessage() {}
 
 func (x *SleepResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[18]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1442,7 @@ func (x *SleepResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SleepResponse.ProtoReflect.Descriptor instead.
 func (*SleepResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{18}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SleepResponse) GetLeft() *durationpb.Duration {
@@ -1396,7 +1469,7 @@ type WatchBooksRequest struct {
 
 func (x *WatchBooksRequest) Reset() {
 	*x = WatchBooksRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[19]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1481,7 @@ func (x *WatchBooksRequest) String() string {
 func (*WatchBooksRequest) ProtoMessage() {}
 
 func (x *WatchBooksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[19]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1494,7 @@ func (x *WatchBooksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchBooksRequest.ProtoReflect.Descriptor instead.
 func (*WatchBooksRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{19}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchBooksRequest) GetCount() int32 {
@@ -1463,7 +1536,7 @@ type WatchBooksResponse struct {
 
 func (x *WatchBooksResponse) Reset() {
 	*x = WatchBooksResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[20]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1475,7 +1548,7 @@ func (x *WatchBooksResponse) String() string {
 func (*WatchBooksResponse) ProtoMessage() {}
 
 func (x *WatchBooksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[20]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1488,7 +1561,7 @@ func (x *WatchBooksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchBooksResponse.ProtoReflect.Descriptor instead.
 func (*WatchBooksResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{20}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchBooksResponse) GetBook() *Book {
@@ -1509,7 +1582,7 @@ type UploadBooksRequest struct {
 
 func (x *UploadBooksRequest) Reset() {
 	*x = UploadBooksRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[21]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1521,7 +1594,7 @@ func (x *UploadBooksRequest) String() string {
 func (*UploadBooksRequest) ProtoMessage() {}
 
 func (x *UploadBooksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[21]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1534,7 +1607,7 @@ func (x *UploadBooksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadBooksRequest.ProtoReflect.Descriptor instead.
 func (*UploadBooksRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{21}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *UploadBooksRequest) GetBook() *Book {
@@ -1555,7 +1628,7 @@ type UploadBooksResponse struct {
 
 func (x *UploadBooksResponse) Reset() {
 	*x = UploadBooksResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[22]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1567,7 +1640,7 @@ func (x *UploadBooksResponse) String() string {
 func (*UploadBooksResponse) ProtoMessage() {}
 
 func (x *UploadBooksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[22]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1580,7 +1653,7 @@ func (x *UploadBooksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadBooksResponse.ProtoReflect.Descriptor instead.
 func (*UploadBooksResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{22}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *UploadBooksResponse) GetCount() int32 {
@@ -1601,7 +1674,7 @@ type ChatRequest struct {
 
 func (x *ChatRequest) Reset() {
 	*x = ChatRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[23]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1613,7 +1686,7 @@ func (x *ChatRequest) String() string {
 func (*ChatRequest) ProtoMessage() {}
 
 func (x *ChatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[23]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1626,7 +1699,7 @@ func (x *ChatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatRequest.ProtoReflect.Descriptor instead.
 func (*ChatRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{23}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ChatRequest) GetText() string {
@@ -1647,7 +1720,7 @@ type ChatResponse struct {
 
 func (x *ChatResponse) Reset() {
 	*x = ChatResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[24]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1659,7 +1732,7 @@ func (x *ChatResponse) String() string {
 func (*ChatResponse) ProtoMessage() {}
 
 func (x *ChatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[24]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1672,7 +1745,7 @@ func (x *ChatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatResponse.ProtoReflect.Descriptor instead.
 func (*ChatResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{24}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ChatResponse) GetText() string {
@@ -1691,7 +1764,7 @@ type InternalRequest struct {
 
 func (x *InternalRequest) Reset() {
 	*x = InternalRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[25]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1703,7 +1776,7 @@ func (x *InternalRequest) String() string {
 func (*InternalRequest) ProtoMessage() {}
 
 func (x *InternalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[25]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1716,7 +1789,7 @@ func (x *InternalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalRequest.ProtoReflect.Descriptor instead.
 func (*InternalRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{25}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{26}
 }
 
 // Nothing.
@@ -1728,7 +1801,7 @@ type GoodRequest struct {
 
 func (x *GoodRequest) Reset() {
 	*x = GoodRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[26]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1740,7 +1813,7 @@ func (x *GoodRequest) String() string {
 func (*GoodRequest) ProtoMessage() {}
 
 func (x *GoodRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[26]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1753,7 +1826,7 @@ func (x *GoodRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoodRequest.ProtoReflect.Descriptor instead.
 func (*GoodRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{26}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{27}
 }
 
 // Nothing.
@@ -1765,7 +1838,7 @@ type ForgottenRequest struct {
 
 func (x *ForgottenRequest) Reset() {
 	*x = ForgottenRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[27]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1777,7 +1850,7 @@ func (x *ForgottenRequest) String() string {
 func (*ForgottenRequest) ProtoMessage() {}
 
 func (x *ForgottenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[27]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1790,7 +1863,7 @@ func (x *ForgottenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgottenRequest.ProtoReflect.Descriptor instead.
 func (*ForgottenRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{27}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{28}
 }
 
 // Nothing.
@@ -1802,7 +1875,7 @@ type AlsoForgottenRequest struct {
 
 func (x *AlsoForgottenRequest) Reset() {
 	*x = AlsoForgottenRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[28]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1814,7 +1887,7 @@ func (x *AlsoForgottenRequest) String() string {
 func (*AlsoForgottenRequest) ProtoMessage() {}
 
 func (x *AlsoForgottenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[28]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1827,7 +1900,7 @@ func (x *AlsoForgottenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlsoForgottenRequest.ProtoReflect.Descriptor instead.
 func (*AlsoForgottenRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{28}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{29}
 }
 
 // Nothing.
@@ -1839,7 +1912,7 @@ type UndecidedRequest struct {
 
 func (x *UndecidedRequest) Reset() {
 	*x = UndecidedRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[29]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1851,7 +1924,7 @@ func (x *UndecidedRequest) String() string {
 func (*UndecidedRequest) ProtoMessage() {}
 
 func (x *UndecidedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[29]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1864,7 +1937,7 @@ func (x *UndecidedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndecidedRequest.ProtoReflect.Descriptor instead.
 func (*UndecidedRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{29}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{30}
 }
 
 // Which has a nested message.
@@ -1878,7 +1951,7 @@ type BreakRequest struct {
 
 func (x *BreakRequest) Reset() {
 	*x = BreakRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[30]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +1963,7 @@ func (x *BreakRequest) String() string {
 func (*BreakRequest) ProtoMessage() {}
 
 func (x *BreakRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[30]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +1976,7 @@ func (x *BreakRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakRequest.ProtoReflect.Descriptor instead.
 func (*BreakRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{30}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *BreakRequest) GetBroken() *Broken {
@@ -1925,7 +1998,7 @@ type Broken struct {
 
 func (x *Broken) Reset() {
 	*x = Broken{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[31]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1937,7 +2010,7 @@ func (x *Broken) String() string {
 func (*Broken) ProtoMessage() {}
 
 func (x *Broken) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[31]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1950,7 +2023,7 @@ func (x *Broken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Broken.ProtoReflect.Descriptor instead.
 func (*Broken) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{31}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Broken) GetText() string {
@@ -1971,7 +2044,7 @@ type RivalRequest struct {
 
 func (x *RivalRequest) Reset() {
 	*x = RivalRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[32]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1983,7 +2056,7 @@ func (x *RivalRequest) String() string {
 func (*RivalRequest) ProtoMessage() {}
 
 func (x *RivalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[32]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1996,7 +2069,7 @@ func (x *RivalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RivalRequest.ProtoReflect.Descriptor instead.
 func (*RivalRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{32}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *RivalRequest) GetOther() string {
@@ -2015,7 +2088,7 @@ type HideRequest struct {
 
 func (x *HideRequest) Reset() {
 	*x = HideRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[33]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2027,7 +2100,7 @@ func (x *HideRequest) String() string {
 func (*HideRequest) ProtoMessage() {}
 
 func (x *HideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[33]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2040,7 +2113,7 @@ func (x *HideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HideRequest.ProtoReflect.Descriptor instead.
 func (*HideRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{33}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{34}
 }
 
 var File_evenkeel_test_v1_library_proto protoreflect.FileDescriptor
@@ -2091,7 +2164,13 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x0fLockBookRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"%\n" +
 	"\x0fReadFileRequest\x12\x12\n" +
-	"\x04path\x18\x01 \x01(\tR\x04path\"\xba\t\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\"\xa6\x01\n" +
+	"\x13DownloadFileRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12\x14\n" +
+	"\x05parts\x18\x02 \x01(\x05R\x05parts\x12\x12\n" +
+	"\x04code\x18\x03 \x01(\x05R\x04code\x12Q\n" +
+	"\x04trap\x18\x04 \x01(\x05B=\xbaH:\xba\x017\n" +
+	"\x04trap\x12\rmust not be 7\x1a this != 7 || 1 / (this - 7) == 0R\x04trap\"\xba\t\n" +
 	"\vEchoRequest\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\x1d\n" +
 	"\n" +
@@ -2186,7 +2265,7 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_FICTION\x10\x01\x12\r\n" +
-	"\tKIND_FACT\x10\x022\xf7\x0f\n" +
+	"\tKIND_FACT\x10\x022\xec\x10\n" +
 	"\x0eLibraryService\x12{\n" +
 	"\aGetBook\x12 .evenkeel.test.v1.GetBookRequest\x1a\x16.evenkeel.test.v1.Book\"6\xf2\xed\x18\x0e\x12\f\n" +
 	"\n" +
@@ -2205,7 +2284,8 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\bRateBook\x12!.evenkeel.test.v1.RateBookRequest\x1a\x16.evenkeel.test.v1.Book\"2\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/{name=shelves/*/books/*}:rate\x12y\n" +
 	"\bLockBook\x12!.evenkeel.test.v1.LockBookRequest\x1a\x16.evenkeel.test.v1.Book\"2\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02&B$\n" +
 	"\x04LOCK\x12\x1c/v1/{name=shelves/*/books/*}\x12f\n" +
-	"\bReadFile\x12!.evenkeel.test.v1.ReadFileRequest\x1a\x14.google.api.HttpBody\"!\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/files/{path=**}\x12\xf8\x01\n" +
+	"\bReadFile\x12!.evenkeel.test.v1.ReadFileRequest\x1a\x14.google.api.HttpBody\"!\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/files/{path=**}\x12s\n" +
+	"\fDownloadFile\x12%.evenkeel.test.v1.DownloadFileRequest\x1a\x14.google.api.HttpBody\"$\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/download/{path=**}0\x01\x12\xf8\x01\n" +
 	"\x04Echo\x12\x1d.evenkeel.test.v1.EchoRequest\x1a\x1e.evenkeel.test.v1.EchoResponse\"\xb0\x01\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\xa3\x01:\x01*Z\n" +
 	"\x12\b/v1/echoZ\x1f\x12\x1d/v1/echo/number/{int32_value}Z\x16\x12\x14/v1/echo/kind/{kind}Z\x16\x12\x14/v1/echo/text/{text}Z\x17:\x05names\x1a\x0e/v1/echo/namesZ\x1eb\x06echoed\x12\x14/v1/echo/only/nested\"\b/v1/echo\x12e\n" +
 	"\x06WhoAmI\x12\x1f.evenkeel.test.v1.WhoAmIRequest\x1a .evenkeel.test.v1.WhoAmIResponse\"\x18\xf2\xed\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\f\x12\n" +
@@ -2245,7 +2325,7 @@ func file_evenkeel_test_v1_library_proto_rawDescGZIP() []byte {
 }
 
 var file_evenkeel_test_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(Kind)(0),                     // 0: evenkeel.test.v1.Kind
 	(*Book)(nil),                  // 1: evenkeel.test.v1.Book
@@ -2259,71 +2339,72 @@ var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(*RateBookRequest)(nil),       // 9: evenkeel.test.v1.RateBookRequest
 	(*LockBookRequest)(nil),       // 10: evenkeel.test.v1.LockBookRequest
 	(*ReadFileRequest)(nil),       // 11: evenkeel.test.v1.ReadFileRequest
-	(*EchoRequest)(nil),           // 12: evenkeel.test.v1.EchoRequest
-	(*Nested)(nil),                // 13: evenkeel.test.v1.Nested
-	(*EchoResponse)(nil),          // 14: evenkeel.test.v1.EchoResponse
-	(*WhoAmIRequest)(nil),         // 15: evenkeel.test.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 16: evenkeel.test.v1.WhoAmIResponse
-	(*FailRequest)(nil),           // 17: evenkeel.test.v1.FailRequest
-	(*SleepRequest)(nil),          // 18: evenkeel.test.v1.SleepRequest
-	(*SleepResponse)(nil),         // 19: evenkeel.test.v1.SleepResponse
-	(*WatchBooksRequest)(nil),     // 20: evenkeel.test.v1.WatchBooksRequest
-	(*WatchBooksResponse)(nil),    // 21: evenkeel.test.v1.WatchBooksResponse
-	(*UploadBooksRequest)(nil),    // 22: evenkeel.test.v1.UploadBooksRequest
-	(*UploadBooksResponse)(nil),   // 23: evenkeel.test.v1.UploadBooksResponse
-	(*ChatRequest)(nil),           // 24: evenkeel.test.v1.ChatRequest
-	(*ChatResponse)(nil),          // 25: evenkeel.test.v1.ChatResponse
-	(*InternalRequest)(nil),       // 26: evenkeel.test.v1.InternalRequest
-	(*GoodRequest)(nil),           // 27: evenkeel.test.v1.GoodRequest
-	(*ForgottenRequest)(nil),      // 28: evenkeel.test.v1.ForgottenRequest
-	(*AlsoForgottenRequest)(nil),  // 29: evenkeel.test.v1.AlsoForgottenRequest
-	(*UndecidedRequest)(nil),      // 30: evenkeel.test.v1.UndecidedRequest
-	(*BreakRequest)(nil),          // 31: evenkeel.test.v1.BreakRequest
-	(*Broken)(nil),                // 32: evenkeel.test.v1.Broken
-	(*RivalRequest)(nil),          // 33: evenkeel.test.v1.RivalRequest
-	(*HideRequest)(nil),           // 34: evenkeel.test.v1.HideRequest
-	nil,                           // 35: evenkeel.test.v1.Book.LabelsEntry
-	nil,                           // 36: evenkeel.test.v1.EchoRequest.CountsEntry
-	nil,                           // 37: evenkeel.test.v1.EchoRequest.ByNameEntry
-	nil,                           // 38: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	(*fieldmaskpb.FieldMask)(nil), // 39: google.protobuf.FieldMask
-	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 41: google.protobuf.Duration
-	(*wrapperspb.Int32Value)(nil), // 42: google.protobuf.Int32Value
-	(*structpb.Struct)(nil),       // 43: google.protobuf.Struct
-	(*structpb.Value)(nil),        // 44: google.protobuf.Value
-	(*emptypb.Empty)(nil),         // 45: google.protobuf.Empty
-	(*httpbody.HttpBody)(nil),     // 46: google.api.HttpBody
+	(*DownloadFileRequest)(nil),   // 12: evenkeel.test.v1.DownloadFileRequest
+	(*EchoRequest)(nil),           // 13: evenkeel.test.v1.EchoRequest
+	(*Nested)(nil),                // 14: evenkeel.test.v1.Nested
+	(*EchoResponse)(nil),          // 15: evenkeel.test.v1.EchoResponse
+	(*WhoAmIRequest)(nil),         // 16: evenkeel.test.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 17: evenkeel.test.v1.WhoAmIResponse
+	(*FailRequest)(nil),           // 18: evenkeel.test.v1.FailRequest
+	(*SleepRequest)(nil),          // 19: evenkeel.test.v1.SleepRequest
+	(*SleepResponse)(nil),         // 20: evenkeel.test.v1.SleepResponse
+	(*WatchBooksRequest)(nil),     // 21: evenkeel.test.v1.WatchBooksRequest
+	(*WatchBooksResponse)(nil),    // 22: evenkeel.test.v1.WatchBooksResponse
+	(*UploadBooksRequest)(nil),    // 23: evenkeel.test.v1.UploadBooksRequest
+	(*UploadBooksResponse)(nil),   // 24: evenkeel.test.v1.UploadBooksResponse
+	(*ChatRequest)(nil),           // 25: evenkeel.test.v1.ChatRequest
+	(*ChatResponse)(nil),          // 26: evenkeel.test.v1.ChatResponse
+	(*InternalRequest)(nil),       // 27: evenkeel.test.v1.InternalRequest
+	(*GoodRequest)(nil),           // 28: evenkeel.test.v1.GoodRequest
+	(*ForgottenRequest)(nil),      // 29: evenkeel.test.v1.ForgottenRequest
+	(*AlsoForgottenRequest)(nil),  // 30: evenkeel.test.v1.AlsoForgottenRequest
+	(*UndecidedRequest)(nil),      // 31: evenkeel.test.v1.UndecidedRequest
+	(*BreakRequest)(nil),          // 32: evenkeel.test.v1.BreakRequest
+	(*Broken)(nil),                // 33: evenkeel.test.v1.Broken
+	(*RivalRequest)(nil),          // 34: evenkeel.test.v1.RivalRequest
+	(*HideRequest)(nil),           // 35: evenkeel.test.v1.HideRequest
+	nil,                           // 36: evenkeel.test.v1.Book.LabelsEntry
+	nil,                           // 37: evenkeel.test.v1.EchoRequest.CountsEntry
+	nil,                           // 38: evenkeel.test.v1.EchoRequest.ByNameEntry
+	nil,                           // 39: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	(*fieldmaskpb.FieldMask)(nil), // 40: google.protobuf.FieldMask
+	(*timestamppb.Timestamp)(nil), // 41: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 42: google.protobuf.Duration
+	(*wrapperspb.Int32Value)(nil), // 43: google.protobuf.Int32Value
+	(*structpb.Struct)(nil),       // 44: google.protobuf.Struct
+	(*structpb.Value)(nil),        // 45: google.protobuf.Value
+	(*emptypb.Empty)(nil),         // 46: google.protobuf.Empty
+	(*httpbody.HttpBody)(nil),     // 47: google.api.HttpBody
 }
 var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	2,  // 0: evenkeel.test.v1.Book.authors:type_name -> evenkeel.test.v1.Author
-	35, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
+	36, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
 	0,  // 2: evenkeel.test.v1.Book.kind:type_name -> evenkeel.test.v1.Kind
 	1,  // 3: evenkeel.test.v1.ListBooksResponse.books:type_name -> evenkeel.test.v1.Book
 	1,  // 4: evenkeel.test.v1.CreateBookRequest.book:type_name -> evenkeel.test.v1.Book
 	1,  // 5: evenkeel.test.v1.UpdateBookRequest.book:type_name -> evenkeel.test.v1.Book
-	39, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
+	40, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 7: evenkeel.test.v1.EchoRequest.kind:type_name -> evenkeel.test.v1.Kind
-	36, // 8: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
-	13, // 9: evenkeel.test.v1.EchoRequest.nested:type_name -> evenkeel.test.v1.Nested
-	40, // 10: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
-	41, // 11: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
-	39, // 12: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
-	42, // 13: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
-	43, // 14: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
-	13, // 15: evenkeel.test.v1.EchoRequest.several:type_name -> evenkeel.test.v1.Nested
-	37, // 16: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
+	37, // 8: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
+	14, // 9: evenkeel.test.v1.EchoRequest.nested:type_name -> evenkeel.test.v1.Nested
+	41, // 10: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
+	42, // 11: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
+	40, // 12: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
+	43, // 13: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
+	44, // 14: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
+	14, // 15: evenkeel.test.v1.EchoRequest.several:type_name -> evenkeel.test.v1.Nested
+	38, // 16: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
 	0,  // 17: evenkeel.test.v1.EchoRequest.kinds:type_name -> evenkeel.test.v1.Kind
-	44, // 18: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
-	13, // 19: evenkeel.test.v1.Nested.deeper:type_name -> evenkeel.test.v1.Nested
-	12, // 20: evenkeel.test.v1.EchoResponse.echoed:type_name -> evenkeel.test.v1.EchoRequest
-	38, // 21: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	41, // 22: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
-	41, // 23: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
+	45, // 18: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
+	14, // 19: evenkeel.test.v1.Nested.deeper:type_name -> evenkeel.test.v1.Nested
+	13, // 20: evenkeel.test.v1.EchoResponse.echoed:type_name -> evenkeel.test.v1.EchoRequest
+	39, // 21: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	42, // 22: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
+	42, // 23: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
 	1,  // 24: evenkeel.test.v1.WatchBooksResponse.book:type_name -> evenkeel.test.v1.Book
 	1,  // 25: evenkeel.test.v1.UploadBooksRequest.book:type_name -> evenkeel.test.v1.Book
-	32, // 26: evenkeel.test.v1.BreakRequest.broken:type_name -> evenkeel.test.v1.Broken
-	13, // 27: evenkeel.test.v1.EchoRequest.ByNameEntry.value:type_name -> evenkeel.test.v1.Nested
+	33, // 26: evenkeel.test.v1.BreakRequest.broken:type_name -> evenkeel.test.v1.Broken
+	14, // 27: evenkeel.test.v1.EchoRequest.ByNameEntry.value:type_name -> evenkeel.test.v1.Nested
 	3,  // 28: evenkeel.test.v1.LibraryService.GetBook:input_type -> evenkeel.test.v1.GetBookRequest
 	4,  // 29: evenkeel.test.v1.LibraryService.ListBooks:input_type -> evenkeel.test.v1.ListBooksRequest
 	6,  // 30: evenkeel.test.v1.LibraryService.CreateBook:input_type -> evenkeel.test.v1.CreateBookRequest
@@ -2332,46 +2413,48 @@ var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	9,  // 33: evenkeel.test.v1.LibraryService.RateBook:input_type -> evenkeel.test.v1.RateBookRequest
 	10, // 34: evenkeel.test.v1.LibraryService.LockBook:input_type -> evenkeel.test.v1.LockBookRequest
 	11, // 35: evenkeel.test.v1.LibraryService.ReadFile:input_type -> evenkeel.test.v1.ReadFileRequest
-	12, // 36: evenkeel.test.v1.LibraryService.Echo:input_type -> evenkeel.test.v1.EchoRequest
-	15, // 37: evenkeel.test.v1.LibraryService.WhoAmI:input_type -> evenkeel.test.v1.WhoAmIRequest
-	17, // 38: evenkeel.test.v1.LibraryService.Fail:input_type -> evenkeel.test.v1.FailRequest
-	18, // 39: evenkeel.test.v1.LibraryService.Sleep:input_type -> evenkeel.test.v1.SleepRequest
-	20, // 40: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
-	22, // 41: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
-	24, // 42: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
-	26, // 43: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
-	27, // 44: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
-	28, // 45: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
-	29, // 46: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
-	30, // 47: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
-	31, // 48: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
-	33, // 49: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
-	34, // 50: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
-	1,  // 51: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
-	5,  // 52: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
-	1,  // 53: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
-	1,  // 54: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
-	45, // 55: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
-	1,  // 56: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
-	1,  // 57: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
-	46, // 58: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
-	14, // 59: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
-	16, // 60: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
-	45, // 61: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
-	19, // 62: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
-	21, // 63: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
-	23, // 64: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
-	25, // 65: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
-	45, // 66: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
-	45, // 67: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
-	45, // 68: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
-	45, // 69: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
-	45, // 70: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
-	45, // 71: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
-	45, // 72: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
-	45, // 73: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
-	51, // [51:74] is the sub-list for method output_type
-	28, // [28:51] is the sub-list for method input_type
+	12, // 36: evenkeel.test.v1.LibraryService.DownloadFile:input_type -> evenkeel.test.v1.DownloadFileRequest
+	13, // 37: evenkeel.test.v1.LibraryService.Echo:input_type -> evenkeel.test.v1.EchoRequest
+	16, // 38: evenkeel.test.v1.LibraryService.WhoAmI:input_type -> evenkeel.test.v1.WhoAmIRequest
+	18, // 39: evenkeel.test.v1.LibraryService.Fail:input_type -> evenkeel.test.v1.FailRequest
+	19, // 40: evenkeel.test.v1.LibraryService.Sleep:input_type -> evenkeel.test.v1.SleepRequest
+	21, // 41: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
+	23, // 42: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
+	25, // 43: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
+	27, // 44: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
+	28, // 45: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
+	29, // 46: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
+	30, // 47: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
+	31, // 48: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
+	32, // 49: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
+	34, // 50: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
+	35, // 51: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
+	1,  // 52: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
+	5,  // 53: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
+	1,  // 54: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
+	1,  // 55: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
+	46, // 56: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
+	1,  // 57: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
+	1,  // 58: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
+	47, // 59: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
+	47, // 60: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
+	15, // 61: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
+	17, // 62: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
+	46, // 63: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
+	20, // 64: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
+	22, // 65: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
+	24, // 66: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
+	26, // 67: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
+	46, // 68: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
+	46, // 69: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
+	46, // 70: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
+	46, // 71: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
+	46, // 72: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
+	46, // 73: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
+	46, // 74: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
+	46, // 75: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
+	52, // [52:76] is the sub-list for method output_type
+	28, // [28:52] is the sub-list for method input_type
 	28, // [28:28] is the sub-list for extension type_name
 	28, // [28:28] is the sub-list for extension extendee
 	0,  // [0:28] is the sub-list for field type_name
@@ -2384,7 +2467,7 @@ func file_evenkeel_test_v1_library_proto_init() {
 	}
 	file_evenkeel_test_v1_library_proto_msgTypes[0].OneofWrappers = []any{}
 	file_evenkeel_test_v1_library_proto_msgTypes[4].OneofWrappers = []any{}
-	file_evenkeel_test_v1_library_proto_msgTypes[11].OneofWrappers = []any{
+	file_evenkeel_test_v1_library_proto_msgTypes[12].OneofWrappers = []any{
 		(*EchoRequest_Left)(nil),
 		(*EchoRequest_Right)(nil),
 	}
@@ -2394,7 +2477,7 @@ func file_evenkeel_test_v1_library_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evenkeel_test_v1_library_proto_rawDesc), len(file_evenkeel_test_v1_library_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -464,6 +464,43 @@ func local_request_LibraryService_ReadFile_0(ctx context.Context, marshaler runt
 	return msg, metadata, err
 }
 
+var filter_LibraryService_DownloadFile_0 = &utilities.DoubleArray{Encoding: map[string]int{"path": 0}, Base: []int{1, 1, 0}, Check: []int{0, 1, 2}}
+
+func request_LibraryService_DownloadFile_0(ctx context.Context, marshaler runtime.Marshaler, client LibraryServiceClient, req *http.Request, pathParams map[string]string) (LibraryService_DownloadFileClient, runtime.ServerMetadata, error) {
+	var (
+		protoReq DownloadFileRequest
+		metadata runtime.ServerMetadata
+		err      error
+	)
+	val, ok := pathParams["path"]
+	if !ok {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "missing parameter %s", "path")
+	}
+	protoReq.Path, err = runtime.String(val)
+	if err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "type mismatch, parameter: %s, error: %v", "path", err)
+	}
+	if err := req.ParseForm(); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if err := runtime.PopulateQueryParameters(&protoReq, req.Form, filter_LibraryService_DownloadFile_0); err != nil {
+		return nil, metadata, status.Errorf(codes.InvalidArgument, "%v", err)
+	}
+	if req.Body != nil {
+		_, _ = io.Copy(io.Discard, req.Body)
+	}
+	stream, err := client.DownloadFile(ctx, &protoReq)
+	if err != nil {
+		return nil, metadata, err
+	}
+	header, err := stream.Header()
+	if err != nil {
+		return nil, metadata, err
+	}
+	metadata.HeaderMD = header
+	return stream, metadata, nil
+}
+
 func request_LibraryService_Echo_0(ctx context.Context, marshaler runtime.Marshaler, client LibraryServiceClient, req *http.Request, pathParams map[string]string) (proto.Message, runtime.ServerMetadata, error) {
 	var (
 		protoReq EchoRequest
@@ -1330,6 +1367,13 @@ func RegisterLibraryServiceHandlerServer(ctx context.Context, mux *runtime.Serve
 		}
 		forward_LibraryService_ReadFile_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+
+	mux.Handle(http.MethodGet, pattern_LibraryService_DownloadFile_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		err := status.Error(codes.Unimplemented, "streaming calls are not yet supported in the in-process transport")
+		_, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+		return
+	})
 	mux.Handle(http.MethodPost, pattern_LibraryService_Echo_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -1904,6 +1948,23 @@ func RegisterLibraryServiceHandlerClient(ctx context.Context, mux *runtime.Serve
 		}
 		forward_LibraryService_ReadFile_0(annotatedContext, mux, outboundMarshaler, w, req, resp, mux.GetForwardResponseOptions()...)
 	})
+	mux.Handle(http.MethodGet, pattern_LibraryService_DownloadFile_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
+		ctx, cancel := context.WithCancel(req.Context())
+		defer cancel()
+		inboundMarshaler, outboundMarshaler := runtime.MarshalerForRequest(mux, req)
+		annotatedContext, err := runtime.AnnotateContext(ctx, mux, req, "/evenkeel.test.v1.LibraryService/DownloadFile", runtime.WithHTTPPathPattern("/v1/download/{path=**}"))
+		if err != nil {
+			runtime.HTTPError(ctx, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		resp, md, err := request_LibraryService_DownloadFile_0(annotatedContext, inboundMarshaler, client, req, pathParams)
+		annotatedContext = runtime.NewServerMetadataContext(annotatedContext, md)
+		if err != nil {
+			runtime.HTTPError(annotatedContext, mux, outboundMarshaler, w, req, err)
+			return
+		}
+		forward_LibraryService_DownloadFile_0(annotatedContext, mux, outboundMarshaler, w, req, func() (proto.Message, error) { return resp.Recv() }, mux.GetForwardResponseOptions()...)
+	})
 	mux.Handle(http.MethodPost, pattern_LibraryService_Echo_0, func(w http.ResponseWriter, req *http.Request, pathParams map[string]string) {
 		ctx, cancel := context.WithCancel(req.Context())
 		defer cancel()
@@ -2138,53 +2199,55 @@ func (m response_LibraryService_Echo_6) XXX_ResponseBody() interface{} {
 }
 
 var (
-	pattern_LibraryService_GetBook_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "name"}, ""))
-	pattern_LibraryService_ListBooks_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "shelves", "parent", "books"}, ""))
-	pattern_LibraryService_ListBooks_1   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "books"}, ""))
-	pattern_LibraryService_CreateBook_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "shelves", "parent", "books"}, ""))
-	pattern_LibraryService_UpdateBook_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "book.name"}, ""))
-	pattern_LibraryService_DeleteBook_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "name"}, ""))
-	pattern_LibraryService_RateBook_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "name"}, "rate"))
-	pattern_LibraryService_LockBook_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "name"}, ""))
-	pattern_LibraryService_ReadFile_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 3, 0, 4, 1, 5, 2}, []string{"v1", "files", "path"}, ""))
-	pattern_LibraryService_Echo_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "echo"}, ""))
-	pattern_LibraryService_Echo_1        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "echo"}, ""))
-	pattern_LibraryService_Echo_2        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "echo", "number", "int32_value"}, ""))
-	pattern_LibraryService_Echo_3        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 2}, []string{"v1", "echo", "kind"}, ""))
-	pattern_LibraryService_Echo_4        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 2}, []string{"v1", "echo", "text"}, ""))
-	pattern_LibraryService_Echo_5        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "echo", "names"}, ""))
-	pattern_LibraryService_Echo_6        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "echo", "only", "nested"}, ""))
-	pattern_LibraryService_WhoAmI_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "whoami"}, ""))
-	pattern_LibraryService_Fail_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "fail", "code"}, ""))
-	pattern_LibraryService_Sleep_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sleep"}, ""))
-	pattern_LibraryService_WatchBooks_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "books"}, "watch"))
-	pattern_LibraryService_UploadBooks_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "books"}, "upload"))
-	pattern_LibraryService_Chat_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "chat"}, ""))
+	pattern_LibraryService_GetBook_0      = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "name"}, ""))
+	pattern_LibraryService_ListBooks_0    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "shelves", "parent", "books"}, ""))
+	pattern_LibraryService_ListBooks_1    = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "books"}, ""))
+	pattern_LibraryService_CreateBook_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 2, 5, 2, 2, 3}, []string{"v1", "shelves", "parent", "books"}, ""))
+	pattern_LibraryService_UpdateBook_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "book.name"}, ""))
+	pattern_LibraryService_DeleteBook_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "name"}, ""))
+	pattern_LibraryService_RateBook_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "name"}, "rate"))
+	pattern_LibraryService_LockBook_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 2, 2, 1, 0, 4, 4, 5, 3}, []string{"v1", "shelves", "books", "name"}, ""))
+	pattern_LibraryService_ReadFile_0     = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 3, 0, 4, 1, 5, 2}, []string{"v1", "files", "path"}, ""))
+	pattern_LibraryService_DownloadFile_0 = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 3, 0, 4, 1, 5, 2}, []string{"v1", "download", "path"}, ""))
+	pattern_LibraryService_Echo_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "echo"}, ""))
+	pattern_LibraryService_Echo_1         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "echo"}, ""))
+	pattern_LibraryService_Echo_2         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 3}, []string{"v1", "echo", "number", "int32_value"}, ""))
+	pattern_LibraryService_Echo_3         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 2}, []string{"v1", "echo", "kind"}, ""))
+	pattern_LibraryService_Echo_4         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 1, 0, 4, 1, 5, 2}, []string{"v1", "echo", "text"}, ""))
+	pattern_LibraryService_Echo_5         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2}, []string{"v1", "echo", "names"}, ""))
+	pattern_LibraryService_Echo_6         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 2, 2, 2, 3}, []string{"v1", "echo", "only", "nested"}, ""))
+	pattern_LibraryService_WhoAmI_0       = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "whoami"}, ""))
+	pattern_LibraryService_Fail_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1, 1, 0, 4, 1, 5, 2}, []string{"v1", "fail", "code"}, ""))
+	pattern_LibraryService_Sleep_0        = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "sleep"}, ""))
+	pattern_LibraryService_WatchBooks_0   = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "books"}, "watch"))
+	pattern_LibraryService_UploadBooks_0  = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "books"}, "upload"))
+	pattern_LibraryService_Chat_0         = runtime.MustPattern(runtime.NewPattern(1, []int{2, 0, 2, 1}, []string{"v1", "chat"}, ""))
 )
 
 var (
-	forward_LibraryService_GetBook_0     = runtime.ForwardResponseMessage
-	forward_LibraryService_ListBooks_0   = runtime.ForwardResponseMessage
-	forward_LibraryService_ListBooks_1   = runtime.ForwardResponseMessage
-	forward_LibraryService_CreateBook_0  = runtime.ForwardResponseMessage
-	forward_LibraryService_UpdateBook_0  = runtime.ForwardResponseMessage
-	forward_LibraryService_DeleteBook_0  = runtime.ForwardResponseMessage
-	forward_LibraryService_RateBook_0    = runtime.ForwardResponseMessage
-	forward_LibraryService_LockBook_0    = runtime.ForwardResponseMessage
-	forward_LibraryService_ReadFile_0    = runtime.ForwardResponseMessage
-	forward_LibraryService_Echo_0        = runtime.ForwardResponseMessage
-	forward_LibraryService_Echo_1        = runtime.ForwardResponseMessage
-	forward_LibraryService_Echo_2        = runtime.ForwardResponseMessage
-	forward_LibraryService_Echo_3        = runtime.ForwardResponseMessage
-	forward_LibraryService_Echo_4        = runtime.ForwardResponseMessage
-	forward_LibraryService_Echo_5        = runtime.ForwardResponseMessage
-	forward_LibraryService_Echo_6        = runtime.ForwardResponseMessage
-	forward_LibraryService_WhoAmI_0      = runtime.ForwardResponseMessage
-	forward_LibraryService_Fail_0        = runtime.ForwardResponseMessage
-	forward_LibraryService_Sleep_0       = runtime.ForwardResponseMessage
-	forward_LibraryService_WatchBooks_0  = runtime.ForwardResponseStream
-	forward_LibraryService_UploadBooks_0 = runtime.ForwardResponseMessage
-	forward_LibraryService_Chat_0        = runtime.ForwardResponseStream
+	forward_LibraryService_GetBook_0      = runtime.ForwardResponseMessage
+	forward_LibraryService_ListBooks_0    = runtime.ForwardResponseMessage
+	forward_LibraryService_ListBooks_1    = runtime.ForwardResponseMessage
+	forward_LibraryService_CreateBook_0   = runtime.ForwardResponseMessage
+	forward_LibraryService_UpdateBook_0   = runtime.ForwardResponseMessage
+	forward_LibraryService_DeleteBook_0   = runtime.ForwardResponseMessage
+	forward_LibraryService_RateBook_0     = runtime.ForwardResponseMessage
+	forward_LibraryService_LockBook_0     = runtime.ForwardResponseMessage
+	forward_LibraryService_ReadFile_0     = runtime.ForwardResponseMessage
+	forward_LibraryService_DownloadFile_0 = runtime.ForwardResponseStream
+	forward_LibraryService_Echo_0         = runtime.ForwardResponseMessage
+	forward_LibraryService_Echo_1         = runtime.ForwardResponseMessage
+	forward_LibraryService_Echo_2         = runtime.ForwardResponseMessage
+	forward_LibraryService_Echo_3         = runtime.ForwardResponseMessage
+	forward_LibraryService_Echo_4         = runtime.ForwardResponseMessage
+	forward_LibraryService_Echo_5         = runtime.ForwardResponseMessage
+	forward_LibraryService_Echo_6         = runtime.ForwardResponseMessage
+	forward_LibraryService_WhoAmI_0       = runtime.ForwardResponseMessage
+	forward_LibraryService_Fail_0         = runtime.ForwardResponseMessage
+	forward_LibraryService_Sleep_0        = runtime.ForwardResponseMessage
+	forward_LibraryService_WatchBooks_0   = runtime.ForwardResponseStream
+	forward_LibraryService_UploadBooks_0  = runtime.ForwardResponseMessage
+	forward_LibraryService_Chat_0         = runtime.ForwardResponseStream
 )
 
 // RegisterOpenServiceHandlerFromEndpoint is same as RegisterOpenServiceHandler but

@@ -23,22 +23,23 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LibraryService_GetBook_FullMethodName     = "/evenkeel.test.v1.LibraryService/GetBook"
-	LibraryService_ListBooks_FullMethodName   = "/evenkeel.test.v1.LibraryService/ListBooks"
-	LibraryService_CreateBook_FullMethodName  = "/evenkeel.test.v1.LibraryService/CreateBook"
-	LibraryService_UpdateBook_FullMethodName  = "/evenkeel.test.v1.LibraryService/UpdateBook"
-	LibraryService_DeleteBook_FullMethodName  = "/evenkeel.test.v1.LibraryService/DeleteBook"
-	LibraryService_RateBook_FullMethodName    = "/evenkeel.test.v1.LibraryService/RateBook"
-	LibraryService_LockBook_FullMethodName    = "/evenkeel.test.v1.LibraryService/LockBook"
-	LibraryService_ReadFile_FullMethodName    = "/evenkeel.test.v1.LibraryService/ReadFile"
-	LibraryService_Echo_FullMethodName        = "/evenkeel.test.v1.LibraryService/Echo"
-	LibraryService_WhoAmI_FullMethodName      = "/evenkeel.test.v1.LibraryService/WhoAmI"
-	LibraryService_Fail_FullMethodName        = "/evenkeel.test.v1.LibraryService/Fail"
-	LibraryService_Sleep_FullMethodName       = "/evenkeel.test.v1.LibraryService/Sleep"
-	LibraryService_WatchBooks_FullMethodName  = "/evenkeel.test.v1.LibraryService/WatchBooks"
-	LibraryService_UploadBooks_FullMethodName = "/evenkeel.test.v1.LibraryService/UploadBooks"
-	LibraryService_Chat_FullMethodName        = "/evenkeel.test.v1.LibraryService/Chat"
-	LibraryService_Internal_FullMethodName    = "/evenkeel.test.v1.LibraryService/Internal"
+	LibraryService_GetBook_FullMethodName      = "/evenkeel.test.v1.LibraryService/GetBook"
+	LibraryService_ListBooks_FullMethodName    = "/evenkeel.test.v1.LibraryService/ListBooks"
+	LibraryService_CreateBook_FullMethodName   = "/evenkeel.test.v1.LibraryService/CreateBook"
+	LibraryService_UpdateBook_FullMethodName   = "/evenkeel.test.v1.LibraryService/UpdateBook"
+	LibraryService_DeleteBook_FullMethodName   = "/evenkeel.test.v1.LibraryService/DeleteBook"
+	LibraryService_RateBook_FullMethodName     = "/evenkeel.test.v1.LibraryService/RateBook"
+	LibraryService_LockBook_FullMethodName     = "/evenkeel.test.v1.LibraryService/LockBook"
+	LibraryService_ReadFile_FullMethodName     = "/evenkeel.test.v1.LibraryService/ReadFile"
+	LibraryService_DownloadFile_FullMethodName = "/evenkeel.test.v1.LibraryService/DownloadFile"
+	LibraryService_Echo_FullMethodName         = "/evenkeel.test.v1.LibraryService/Echo"
+	LibraryService_WhoAmI_FullMethodName       = "/evenkeel.test.v1.LibraryService/WhoAmI"
+	LibraryService_Fail_FullMethodName         = "/evenkeel.test.v1.LibraryService/Fail"
+	LibraryService_Sleep_FullMethodName        = "/evenkeel.test.v1.LibraryService/Sleep"
+	LibraryService_WatchBooks_FullMethodName   = "/evenkeel.test.v1.LibraryService/WatchBooks"
+	LibraryService_UploadBooks_FullMethodName  = "/evenkeel.test.v1.LibraryService/UploadBooks"
+	LibraryService_Chat_FullMethodName         = "/evenkeel.test.v1.LibraryService/Chat"
+	LibraryService_Internal_FullMethodName     = "/evenkeel.test.v1.LibraryService/Internal"
 )
 
 // LibraryServiceClient is the client API for LibraryService service.
@@ -63,6 +64,8 @@ type LibraryServiceClient interface {
 	LockBook(ctx context.Context, in *LockBookRequest, opts ...grpc.CallOption) (*Book, error)
 	// Reads a file, in a media type of its own.
 	ReadFile(ctx context.Context, in *ReadFileRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// Streams a file, in a media type of its own.
+	DownloadFile(ctx context.Context, in *DownloadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error)
 	// Answers with what it was asked.
 	Echo(ctx context.Context, in *EchoRequest, opts ...grpc.CallOption) (*EchoResponse, error)
 	// Tells who calls, for whom, and with what metadata.
@@ -169,6 +172,25 @@ func (c *libraryServiceClient) ReadFile(ctx context.Context, in *ReadFileRequest
 	return out, nil
 }
 
+func (c *libraryServiceClient) DownloadFile(ctx context.Context, in *DownloadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[0], LibraryService_DownloadFile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[DownloadFileRequest, httpbody.HttpBody]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_DownloadFileClient = grpc.ServerStreamingClient[httpbody.HttpBody]
+
 func (c *libraryServiceClient) Echo(ctx context.Context, in *EchoRequest, opts ...grpc.CallOption) (*EchoResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(EchoResponse)
@@ -211,7 +233,7 @@ func (c *libraryServiceClient) Sleep(ctx context.Context, in *SleepRequest, opts
 
 func (c *libraryServiceClient) WatchBooks(ctx context.Context, in *WatchBooksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchBooksResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[0], LibraryService_WatchBooks_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[1], LibraryService_WatchBooks_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -230,7 +252,7 @@ type LibraryService_WatchBooksClient = grpc.ServerStreamingClient[WatchBooksResp
 
 func (c *libraryServiceClient) UploadBooks(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadBooksRequest, UploadBooksResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[1], LibraryService_UploadBooks_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[2], LibraryService_UploadBooks_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +265,7 @@ type LibraryService_UploadBooksClient = grpc.ClientStreamingClient[UploadBooksRe
 
 func (c *libraryServiceClient) Chat(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ChatRequest, ChatResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[2], LibraryService_Chat_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[3], LibraryService_Chat_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -286,6 +308,8 @@ type LibraryServiceServer interface {
 	LockBook(context.Context, *LockBookRequest) (*Book, error)
 	// Reads a file, in a media type of its own.
 	ReadFile(context.Context, *ReadFileRequest) (*httpbody.HttpBody, error)
+	// Streams a file, in a media type of its own.
+	DownloadFile(*DownloadFileRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error
 	// Answers with what it was asked.
 	Echo(context.Context, *EchoRequest) (*EchoResponse, error)
 	// Tells who calls, for whom, and with what metadata.
@@ -335,6 +359,9 @@ func (UnimplementedLibraryServiceServer) LockBook(context.Context, *LockBookRequ
 }
 func (UnimplementedLibraryServiceServer) ReadFile(context.Context, *ReadFileRequest) (*httpbody.HttpBody, error) {
 	return nil, status.Error(codes.Unimplemented, "method ReadFile not implemented")
+}
+func (UnimplementedLibraryServiceServer) DownloadFile(*DownloadFileRequest, grpc.ServerStreamingServer[httpbody.HttpBody]) error {
+	return status.Error(codes.Unimplemented, "method DownloadFile not implemented")
 }
 func (UnimplementedLibraryServiceServer) Echo(context.Context, *EchoRequest) (*EchoResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Echo not implemented")
@@ -525,6 +552,17 @@ func _LibraryService_ReadFile_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LibraryService_DownloadFile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(DownloadFileRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LibraryServiceServer).DownloadFile(m, &grpc.GenericServerStream[DownloadFileRequest, httpbody.HttpBody]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_DownloadFileServer = grpc.ServerStreamingServer[httpbody.HttpBody]
+
 func _LibraryService_Echo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(EchoRequest)
 	if err := dec(in); err != nil {
@@ -701,6 +739,11 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "DownloadFile",
+			Handler:       _LibraryService_DownloadFile_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "WatchBooks",
 			Handler:       _LibraryService_WatchBooks_Handler,
