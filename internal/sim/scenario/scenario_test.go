@@ -1,0 +1,150 @@
+package scenario
+
+import (
+	"math"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestEveryBuiltinScenarioIsValidAndNamedAsItsFile(t *testing.T) {
+	all, err := Builtins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(all) < 20 {
+		t.Errorf("there are only %d", len(all))
+	}
+	entries, err := os.ReadDir("builtin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, s := range all {
+		names = append(names, s.Name+".yaml")
+		if s.About == "" {
+			t.Errorf("%s: about is empty", s.Name)
+		}
+	}
+	for _, entry := range entries {
+		if !slices.Contains(names, entry.Name()) {
+			t.Errorf("%s holds a scenario of another name", entry.Name())
+		}
+	}
+	for _, name := range design {
+		if _, err := Builtin(name); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+const valid = `
+name: mine
+load: 0.8
+servers:
+  - {count: 3}
+clients:
+  - {count: 2}
+`
+
+func TestDefaultsAreThoseOfTheDesignTable(t *testing.T) {
+	s, err := Parse("mine.yaml", []byte(valid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := s.Servers[0]
+	if g.Workers != 4 || g.Speed != 1 || g.Queue != 400 || g.Uptime != time.Hour {
+		t.Errorf("server: %+v", g)
+	}
+	if s.Warmup != 10*time.Second || s.Duration != 30*time.Second || s.Deadline != 2*time.Second ||
+		s.Network.Delay != 500*time.Microsecond || s.Cost.Mean != 20*time.Millisecond || !s.Reports.PerCall {
+		t.Errorf("scenario: %+v", s)
+	}
+	// 3 servers of 4 workers at 20 ms do 600 calls a second.
+	if r := s.CallRate(); math.Abs(r-480) > 1e-9 {
+		t.Errorf("call rate %v, want 480", r)
+	}
+}
+
+func TestAnErrorNamesThePathTheValueAndTheRemedy(t *testing.T) {
+	for _, c := range []struct{ replace, with, want string }{
+		{"{count: 3}", "{count: 3, speed: -1}", "servers[0].speed is -1: must be from"},
+		{"{count: 3}", "{count: three}", `servers[0].count is "three" (line 5): must be a whole number`},
+		{"{count: 3}", "{count: 3, sped: 1}", "servers[0].sped (line 5): no such field; there are count, group,"},
+		{"{count: 3}", "{count: 3, count: 4}", "servers[0].count (line 5): is there twice"},
+		{"{count: 3}", "{count: 3, reports: {omit: [cpu]}}", `servers[0].reports.omit[0] is "cpu": must be one of utilization,`},
+		{"{count: 3}", "{count: 3, uptime: 5}", `servers[0].uptime is "5" (line 5): must be a duration`},
+		{"{count: 2}", "{count: 2, subset: 4}", "clients[0].subset is 4: must be from 0 to 3"},
+		{"load: 0.8", "load: .nan", "load is NaN and rate is 0: one of them must be given"},
+		{"load: 0.8", "load: 0.8\nrate: 5", "load is 0.8 and rate is 5: one of them"},
+		{"load: 0.8", "load: 0.8\ncost: {kind: normal}", `cost.kind is "normal": must be one of lognormal,`},
+		{"load: 0.8", "load: 0.8\nevents: [{do: slow_down, servers: all}]", "events[0].speed: must be given for slow_down"},
+		{"load: 0.8", "load: 0.8\nevents: [{do: freeze, servers: 2-3}]", `events[0].servers is "2-3": "2-3" must be a number or a range within 0-2`},
+		{"load: 0.8", "load: 0.8\nevents: [{do: explode, servers: all}]", `events[0].do is "explode": must be one of slow_down,`},
+		{"load: 0.8", "load: 0.8\narrivals: [{at: 5s, factor: 1}, {at: 1s, factor: 2}]", "arrivals[1].at is 1s: must not be before that of arrivals[0]"},
+		{"load: 0.8", "load: 0.8\nreports: {wrong: {by: [4, 2]}}", "reports.wrong.by[1] is 2: must be from 4 to"},
+		{"name: mine", "name: ''", "name: must be given"},
+		{"  - {count: 3}", "  count: 3", "servers (line 5): must be a list"},
+	} {
+		_, err := Parse("mine.yaml", []byte(strings.Replace(valid, c.replace, c.with, 1)))
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "mine.yaml: ") {
+			t.Errorf("%s: the error is %v, want %q in it", c.with, err, c.want)
+		}
+	}
+}
+
+func TestAGroupsReportsBeginAsTheScenarios(t *testing.T) {
+	s, err := Parse("", []byte(strings.Replace(valid, "{count: 3}", "{count: 3, reports: {refresh: 1s}}", 1)+"reports: {omit: [uptime]}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.Servers[0].Reports
+	if r.Refresh != time.Second || !r.PerCall || !slices.Equal(r.Omit, []string{"uptime"}) {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestEachCostHasItsMean(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for _, c := range []Cost{
+		{Kind: "lognormal", Mean: 20 * time.Millisecond, Sigma: 1},
+		{Kind: "pareto", Mean: 20 * time.Millisecond, Shape: 3},
+		{Kind: "bimodal", Mean: 20 * time.Millisecond, LongShare: 0.1, LongTimes: 20},
+		{Kind: "exponential", Mean: 20 * time.Millisecond},
+		{Kind: "constant", Mean: 20 * time.Millisecond},
+		{Kind: "recorded", Samples: []time.Duration{10 * time.Millisecond, 50 * time.Millisecond, 0}},
+	} {
+		quantile, sum := c.Quantile(), 0.0
+		const n = 400_000
+		for range n {
+			sum += quantile(random.Float64())
+		}
+		if mean := sum / n / 1e6; math.Abs(mean-20) > 0.4 {
+			t.Errorf("%s: mean %.2f ms, want 20", c.Kind, mean)
+		}
+	}
+}
+
+func TestTheNormalQuantileInvertsTheDistribution(t *testing.T) {
+	for _, u := range []float64{1e-9, 0.001, 0.02, 0.3, 0.5, 0.9, 0.9999} {
+		x := normalQuantile(u)
+		if back := 0.5 * math.Erfc(-x/math.Sqrt2); math.Abs(back/u-1) > 1e-7 {
+			t.Errorf("%v: comes back as %v", u, back)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(valid))
+	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte("servers: [{count: 1e9}]"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := Parse("fuzz.yaml", data)
+		if err == nil && s.CallRate() < 0 {
+			t.Errorf("call rate %v", s.CallRate())
+		}
+	})
+}
