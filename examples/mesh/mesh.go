@@ -85,11 +85,15 @@ func start(ctx context.Context, o options, log *slog.Logger) (*mesh, error) {
 		}
 	}
 	m.startLoad()
+	return m, nil
+}
+
+// announce lets others find the mesh, from now until it stops.
+func (m *mesh) announce() {
 	m.mu.Lock()
 	m.ready = true
 	m.mu.Unlock()
 	m.save()
-	return m, nil
 }
 
 // claim takes what the command line names and what others may hold already.
@@ -351,8 +355,8 @@ func (m *mesh) startLoad() {
 	}
 }
 
-// save writes the state file and enters the mesh in the registry, once it is
-// ready and whenever something has changed.
+// save writes the state file and enters the mesh in the registry, if it is
+// announced and something has changed.
 func (m *mesh) save() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -420,14 +424,16 @@ func (m *mesh) stop(force context.Context) error {
 		m.supervisor.Stop(ctx)
 		cancel()
 	}
+	// The plane goes before its clients: closing channels answer what comes in by
+	// a refusal, which would be logged.
+	if m.plane != nil {
+		errs = append(errs, m.plane.Close())
+	}
 	for _, conn := range m.conns {
 		errs = append(errs, conn.Close())
 	}
 	if m.door != nil {
 		errs = append(errs, m.door.Close())
-	}
-	if m.plane != nil {
-		errs = append(errs, m.plane.Close())
 	}
 	if m.listener != nil {
 		errs = append(errs, m.listener.Close())

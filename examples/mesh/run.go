@@ -142,6 +142,7 @@ func (d *display) show(ctx context.Context, m *mesh) error {
 		fmt.Fprint(d.file, head)
 		sample()
 	}
+	m.announce() // when it is printed where to go, so that it can be relied on
 
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()

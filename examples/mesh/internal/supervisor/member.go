@@ -64,6 +64,7 @@ func (m *member) run() {
 // ended records the end of a life and reports whether it was the last.
 func (m *member) ended(err error) bool {
 	m.mu.Lock()
+	p := m.process
 	m.process = nil
 	m.status.PID = 0
 	wanted := m.status.State == Draining || m.supervisor.stopping()
@@ -73,6 +74,9 @@ func (m *member) ended(err error) bool {
 	}
 	m.mu.Unlock()
 	m.supervisor.changed()
+	if p != nil {
+		close(p.settled)
+	}
 
 	restart := m.supervisor.config.Restart
 	switch {
@@ -239,12 +243,13 @@ func (m *member) drain() error {
 	return m.await(p, drainTimeout+patience)
 }
 
-// await waits for a process that was told to end, and kills it if it does not.
+// await waits until a process that was told to end has, and the world knows. It
+// kills one that does not end.
 func (m *member) await(p *process, within time.Duration) error {
 	timeout := time.NewTimer(within)
 	defer timeout.Stop()
 	select {
-	case <-p.done:
+	case <-p.settled:
 		return nil
 	case <-timeout.C:
 		p.kill()

@@ -22,7 +22,8 @@ type process struct {
 	cmd    *exec.Cmd
 	stdout io.Reader
 	stderr *lineLogger
-	done   chan struct{} // closed when the process has ended
+	// done is closed when the process has ended, settled when everybody knows.
+	done, settled chan struct{}
 
 	mu    sync.Mutex // serializes what is told
 	stdin io.WriteCloser
@@ -51,7 +52,7 @@ func (s *spawner) start(command, env []string, log *slog.Logger) (*process, erro
 	p := &process{
 		cmd:    exec.Command(command[0], command[1:]...),
 		stderr: &lineLogger{log: log},
-		done:   make(chan struct{}),
+		done:   make(chan struct{}), settled: make(chan struct{}),
 	}
 	p.cmd.Env = env
 	p.cmd.Stderr = p.stderr
