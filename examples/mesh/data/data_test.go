@@ -2,7 +2,6 @@ package data
 
 import (
 	"context"
-	"database/sql"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -111,8 +110,8 @@ func TestSeedAllMakesTheStoresOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer db.Close()
-		err = db.Read(t.Context(), func(tx *sql.Tx) error {
-			return tx.QueryRow("SELECT count(*) FROM movies").Scan(&n)
+		err = db.Read(t.Context(), func(tx store.Querier) error {
+			return tx.QueryRowContext(t.Context(), "SELECT count(*) FROM movies").Scan(&n)
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -2,7 +2,6 @@ package filter
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -73,8 +72,8 @@ func find(t testing.TB, db *store.DB, text string) []int {
 		t.Fatalf("%s: %v", text, err)
 	}
 	var ids []int
-	err = db.Read(context.Background(), func(tx *sql.Tx) error {
-		rows, err := tx.Query("SELECT id FROM films"+where.Where()+" ORDER BY id", where.Args...)
+	err = db.Read(context.Background(), func(tx store.Querier) error {
+		rows, err := tx.QueryContext(context.Background(), "SELECT id FROM films"+where.Where()+" ORDER BY id", where.Args...)
 		if err != nil {
 			return err
 		}

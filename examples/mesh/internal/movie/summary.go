@@ -2,11 +2,11 @@ package movie
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/resource"
+	"github.com/evenkeel/evenkeel/examples/mesh/internal/store"
 	commonv1 "github.com/evenkeel/evenkeel/examples/mesh/proto/mesh/common/v1"
 	moviev1 "github.com/evenkeel/evenkeel/examples/mesh/proto/mesh/movie/v1"
 )
@@ -29,7 +29,7 @@ func (s *Server) SummarizeMovies(ctx context.Context, r *moviev1.SummarizeMovies
 		byField[field] = append(byField[field], parent)
 	}
 	answer := &moviev1.SummarizeMoviesResponse{Filmographies: make(map[string]*commonv1.Filmography)}
-	err := s.db.Read(ctx, func(tx *sql.Tx) error {
+	err := s.db.Read(ctx, func(tx store.Querier) error {
 		for field, parents := range byField {
 			if err := summarize(ctx, tx, field, parents, answer.Filmographies); err != nil {
 				return err
@@ -43,7 +43,7 @@ func (s *Server) SummarizeMovies(ctx context.Context, r *moviev1.SummarizeMovies
 	return answer, nil
 }
 
-func summarize(ctx context.Context, tx *sql.Tx, field string, parents []string, into map[string]*commonv1.Filmography) error {
+func summarize(ctx context.Context, tx store.Querier, field string, parents []string, into map[string]*commonv1.Filmography) error {
 	list, err := json.Marshal(parents)
 	if err != nil {
 		return err

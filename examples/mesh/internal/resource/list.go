@@ -2,13 +2,13 @@ package resource
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/filter"
+	"github.com/evenkeel/evenkeel/examples/mesh/internal/store"
 	commonv1 "github.com/evenkeel/evenkeel/examples/mesh/proto/mesh/common/v1"
 )
 
@@ -64,7 +64,7 @@ func (t *Table[M]) List(ctx context.Context, r ListRequest) (page Page[M], err e
 	if err != nil {
 		return page, err
 	}
-	err = t.db.Read(ctx, func(tx *sql.Tx) error {
+	err = t.db.Read(ctx, func(tx store.Querier) error {
 		page, err = t.page(ctx, tx, r, q)
 		return err
 	})
@@ -97,7 +97,7 @@ func (t *Table[M]) query(r ListRequest) (q query, err error) {
 	return q, nil
 }
 
-func (t *Table[M]) page(ctx context.Context, tx *sql.Tx, r ListRequest, q query) (page Page[M], err error) {
+func (t *Table[M]) page(ctx context.Context, tx store.Querier, r ListRequest, q query) (page Page[M], err error) {
 	count := "SELECT count(*) FROM " + t.kind.collection + q.where.Where()
 	if err := tx.QueryRowContext(ctx, count, q.where.Args...).Scan(&page.Total); err != nil {
 		return page, err

@@ -98,7 +98,7 @@ func StatusOf(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return status.FromContextError(err).Err()
 	case errors.Is(err, store.ErrBusy):
-		return status.Error(codes.Unavailable, "another writer holds the store: nothing was written, try again")
+		return status.Error(codes.Unavailable, "another process holds the store: nothing was read or written, try again")
 	case errors.Is(err, store.ErrClosed):
 		return status.Error(codes.Unavailable, "this replica is going away: try another, or resume the stream there")
 	case errors.Is(err, store.ErrTooOld):

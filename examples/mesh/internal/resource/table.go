@@ -65,7 +65,7 @@ func (t *Table[M]) Get(ctx context.Context, r GetRequest) (m M, err error) {
 }
 
 func (t *Table[M]) get(ctx context.Context, name string) (m M, err error) {
-	err = t.db.Read(ctx, func(tx *sql.Tx) error {
+	err = t.db.Read(ctx, func(tx store.Querier) error {
 		m, err = t.find(ctx, tx, name)
 		return err
 	})
@@ -100,7 +100,7 @@ func (t *Table[M]) BatchGet(ctx context.Context, r BatchGetRequest) (found []M, 
 	if err != nil {
 		return nil, StatusOf(err)
 	}
-	err = t.db.Read(ctx, func(tx *sql.Tx) error {
+	err = t.db.Read(ctx, func(tx store.Querier) error {
 		rows, err := tx.QueryContext(ctx, t.sql("SELECT %s FROM %s WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id", t.kind.selection), string(list))
 		return t.each(rows, err, nil, func(m M) { found = append(found, m) })
 	})
@@ -112,13 +112,8 @@ func (t *Table[M]) sql(format string, args ...any) string {
 	return fmt.Sprintf(format, append(args, t.kind.collection)...)
 }
 
-// querier reads, within a transaction that may or may not write.
-type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
 // find reads one resource; its error is a status if there is none.
-func (t *Table[M]) find(ctx context.Context, tx querier, name string) (m M, err error) {
+func (t *Table[M]) find(ctx context.Context, tx store.Querier, name string) (m M, err error) {
 	found := false
 	rows, err := tx.QueryContext(ctx, t.sql("SELECT %s FROM %s WHERE id = ?", t.kind.selection), t.kind.id(name))
 	err = t.each(rows, err, nil, func(row M) { m, found = row, true })

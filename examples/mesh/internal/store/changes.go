@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"iter"
 	"sync"
 	"time"
@@ -25,8 +24,10 @@ type Change struct {
 // Head is the number of the latest change; 0 before the first.
 func (db *DB) Head(ctx context.Context) (int64, error) {
 	var head int64
-	err := db.readers.QueryRowContext(ctx, "SELECT head FROM meta").Scan(&head)
-	return head, readError(ctx, err)
+	err := db.Read(ctx, func(tx Querier) error {
+		return tx.QueryRowContext(ctx, "SELECT head FROM meta").Scan(&head)
+	})
+	return head, err
 }
 
 // Changes yields the changes behind the one numbered after, in order and without
@@ -72,7 +73,7 @@ func (db *DB) Changes(ctx context.Context, after int64) iter.Seq2[Change, error]
 }
 
 func (db *DB) changesAfter(ctx context.Context, after int64) (changes []Change, err error) {
-	err = db.Read(ctx, func(tx *sql.Tx) error {
+	err = db.Read(ctx, func(tx Querier) error {
 		var head, first int64
 		const bounds = "SELECT head, ifnull((SELECT min(seq) FROM changes), head + 1) FROM meta"
 		if err := tx.QueryRowContext(ctx, bounds).Scan(&head, &first); err != nil {

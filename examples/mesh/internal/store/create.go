@@ -61,7 +61,7 @@ func Create(ctx context.Context, path, schema string, fill func(*Tx) error) erro
 }
 
 func build(ctx context.Context, path, schema string, fill func(*Tx) error) (err error) {
-	pool, err := openPool(path, "rwc", 0, "synchronous(OFF)")
+	pool, err := openPool(path, "rwc", "synchronous(OFF)")
 	if err != nil {
 		return err
 	}
@@ -100,7 +100,7 @@ func schemaVersion(schema string) int32 { return int32(crc32.ChecksumIEEE([]byte
 // checkSchema opens the file to write, though it only reads: the last to close a file
 // takes the WAL with it, which one that only reads cannot.
 func checkSchema(ctx context.Context, path, schema string) (err error) {
-	pool, err := openPool(path, "rw", readBusyTimeout)
+	pool, err := openPool(path, "rw", "busy_timeout(1000)")
 	if err != nil {
 		return err
 	}

@@ -3,18 +3,22 @@
 //
 //	err := store.Create(ctx, "movie.db", schema, fill) // once, before the replicas start
 //	db, err := store.Open(ctx, "movie.db")             // in each replica
-//	err = db.Read(ctx, func(tx *sql.Tx) error { … })   // one snapshot
+//	err = db.Read(ctx, func(tx store.Querier) error { … }) // one state of the store
 //	err = db.Write(ctx, func(tx *store.Tx) error { … })
 //	for change, err := range db.Changes(ctx, after) { … }
 //
-// The file is in WAL mode, so readers never wait for a writer, and the lock of a
+// The file is in WAL mode, so readers do not wait for a writer, and the lock of a
 // process that is killed goes with it. What is committed stays, whichever process
 // is killed at whatever moment; a power failure may take the last moments
 // (synchronous=NORMAL), which is enough for an example.
 //
-// A write waits for the write lock for at most [MaxWriteWait] and gives up before
-// its caller's deadline, so that the caller still hears of it: [ErrBusy]. A process
-// that is frozen while it holds the lock therefore costs writes, and no reads.
+// A write waits for the write lock for at most [MaxWait] and gives up before its
+// caller's deadline, so that the caller still hears of it: [ErrBusy]. A process that is
+// frozen while it holds the lock therefore costs writes, and no reads. There is one
+// exception, which is SQLite's own: the first read after a write marks how far it reads,
+// and for the microsecond that this takes it keeps others from reading as far. A process
+// that is frozen in just that microsecond holds up reads too; they fail in the same way
+// and time as writes.
 //
 // Every write is also a numbered change in a history of bounded length, which is
 // how a watcher at one replica learns of writes made through any other.
@@ -33,17 +37,15 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sync/atomic"
-	"time"
+	"sync"
 
-	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
 )
 
 // What the package reports besides SQLite's own errors; to be told with errors.Is.
 var (
-	// ErrBusy is returned by a write that could not get the write lock in time, and
-	// by a read that met another process repairing the file for too long.
+	// ErrBusy is returned by what could not begin in time, because another process held
+	// the lock that it takes. Nothing was read or written.
 	ErrBusy = errors.New("store: another process holds the lock")
 	// ErrClosed is returned by whatever is done with a store that is closed, and ends
 	// the watchers of one that lets them go.
@@ -59,10 +61,6 @@ const maxReaders = 4
 // holds the whole of the largest file as it is when it is new.
 const cacheKiB = 1024
 
-// A reader waits for another process only in the moment in which that one rebuilds
-// the WAL's index after a crash. A writer waits by itself (see begin).
-const readBusyTimeout = time.Second
-
 // DB is an open store. Its methods may be called by many goroutines at once.
 type DB struct {
 	path    string
@@ -71,7 +69,10 @@ type DB struct {
 	secret  []byte
 	hub     *hub
 	history int64
-	closed  atomic.Bool
+
+	mu     sync.Mutex // guards closed, and begun against beginning when it is
+	closed bool
+	begun  sync.WaitGroup // attempts to begin a transaction
 }
 
 // Option changes how [Open] opens a store.
@@ -91,12 +92,12 @@ func Open(ctx context.Context, path string, opts ...Option) (*DB, error) {
 		opt(db)
 	}
 	var err error
-	if db.readers, err = openPool(path, "ro", readBusyTimeout, "query_only(true)"); err != nil {
+	if db.readers, err = openPool(path, "ro", "query_only(true)"); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	db.readers.SetMaxOpenConns(maxReaders)
 	db.readers.SetMaxIdleConns(maxReaders)
-	if db.writer, err = openPool(path, "rw", 0, "synchronous(NORMAL)", "journal_size_limit(4194304)"); err != nil {
+	if db.writer, err = openPool(path, "rw", "synchronous(NORMAL)", "journal_size_limit(4194304)"); err != nil {
 		return nil, errors.Join(fmt.Errorf("store: open %s: %w", path, err), db.readers.Close())
 	}
 	db.writer.SetMaxOpenConns(1)
@@ -116,40 +117,18 @@ func (db *DB) Secret() []byte { return db.secret }
 // Close ends the watchers with [ErrClosed] and closes the file once the reads and
 // writes that are under way have finished; later ones fail with [ErrClosed].
 func (db *DB) Close() error {
-	db.closed.Store(true)
+	db.mu.Lock()
+	db.closed = true
+	db.mu.Unlock()
 	db.hub.close()
-	return errors.Join(db.readers.Close(), db.writer.Close())
-}
-
-// Read calls fn with a transaction that sees one state of the store, whatever is
-// written meanwhile. It waits for nobody's lock, but for one of this process's few
-// read connections to be free.
-func (db *DB) Read(ctx context.Context, fn func(*sql.Tx) error) error {
-	if db.closed.Load() {
-		return ErrClosed
-	}
-	tx, err := db.readers.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
-	if err != nil {
-		return readError(ctx, err)
-	}
-	defer tx.Rollback() // nothing was written
-	return readError(ctx, fn(tx))
-}
-
-// readError tells an interrupted statement by the reason that it was interrupted for.
-func readError(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(err, sqlite3.INTERRUPT) && ctx.Err() != nil:
-		return ctx.Err()
-	case errors.Is(err, sqlite3.BUSY):
-		return fmt.Errorf("%w: %w", ErrBusy, err)
-	}
+	err := errors.Join(db.readers.Close(), db.writer.Close())
+	db.begun.Wait()
 	return err
 }
 
 func (db *DB) readMeta(ctx context.Context) error {
 	var layout int
-	err := db.Read(ctx, func(tx *sql.Tx) error {
+	err := db.Read(ctx, func(tx Querier) error {
 		if err := tx.QueryRowContext(ctx, "PRAGMA application_id").Scan(&layout); err != nil || layout != applicationID {
 			return err
 		}
@@ -164,12 +143,11 @@ func (db *DB) readMeta(ctx context.Context) error {
 	return nil
 }
 
-// openPool prepares connections to a file; SQLite opens it at first use.
-func openPool(path, mode string, busyTimeout time.Duration, pragmas ...string) (*sql.DB, error) {
-	query := url.Values{"mode": {mode}, "_pragma": append([]string{
-		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
-		fmt.Sprintf("cache_size(-%d)", cacheKiB),
-	}, pragmas...)}
+// openPool prepares connections to a file; SQLite opens it at first use. Without a
+// pragma for it there is no busy timeout: begin waits in a way that a context can end.
+func openPool(path, mode string, pragmas ...string) (*sql.DB, error) {
+	pragmas = append(pragmas, fmt.Sprintf("cache_size(-%d)", cacheKiB))
+	query := url.Values{"mode": {mode}, "_pragma": pragmas}
 	return driver.Open(fileURI(path)+"?"+query.Encode(), addFunctions)
 }
 

@@ -3,20 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
-	"database/sql/driver"
 	"errors"
 	"fmt"
 	"iter"
-	"math/rand/v2"
-	"time"
-
-	"github.com/ncruces/go-sqlite3"
 )
-
-// MaxWriteWait is the longest that a write waits for the write lock, whatever its
-// deadline. A write holds the lock for well under a millisecond, so whoever holds
-// it for longer than this is not about to let go.
-const MaxWriteWait = 2 * time.Second
 
 // Tx is a transaction that writes. It holds the store's write lock.
 type Tx struct {
@@ -30,76 +20,24 @@ type Tx struct {
 // returns an error, nothing was written, save that a failing COMMIT is not told
 // apart from one whose answer was lost.
 //
-// It returns [ErrBusy] if the lock cannot be had within [MaxWriteWait] or shortly
-// before ctx's deadline, and ctx's error if ctx is over.
+// It returns [ErrBusy] if the lock cannot be had within [MaxWait] or shortly before
+// ctx's deadline, and ctx's error if ctx is over.
 func (db *DB) Write(ctx context.Context, fn func(*Tx) error) error {
-	if db.closed.Load() {
-		return ErrClosed
-	}
-	wait, cancel := context.WithTimeout(ctx, writeWait(ctx))
-	defer cancel()
-	conn, err := db.begin(wait)
+	conn, err := db.begin(ctx, db.writer, "BEGIN IMMEDIATE")
 	if err != nil {
-		return busyOr(ctx, wait, err)
+		return err
 	}
-	defer conn.Close()
 	tx := &Tx{ctx: ctx, conn: conn}
-	if err := db.finish(tx, fn(tx)); err != nil {
-		return readError(ctx, err)
+	if err := db.commit(tx, fn(tx)); err != nil {
+		end(ctx, conn)
+		return interrupted(ctx, err)
 	}
 	db.hub.advance(tx.change)
-	return nil
+	return conn.Close()
 }
 
-// writeWait leaves a fifth of the time, at most half a second, to tell the caller.
-func writeWait(ctx context.Context) time.Duration {
-	deadline, ok := ctx.Deadline()
-	if !ok {
-		return MaxWriteWait
-	}
-	left := time.Until(deadline)
-	return min(MaxWriteWait, left-min(left/5, time.Second/2))
-}
-
-// busyOr names the reason that a write did not get its turn.
-func busyOr(ctx, wait context.Context, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case wait.Err() != nil:
-		return ErrBusy
-	}
-	return err
-}
-
-// begin takes this process's turn and then the write lock. SQLite has no queue for
-// that one: whoever asks when it is free has it, so one asks again after a little
-// while that grows to 25 ms. Jitter keeps the replicas from asking in step.
-func (db *DB) begin(ctx context.Context) (*sql.Conn, error) {
-	const longest = 25 * time.Millisecond
-	for pause := time.Millisecond; ; pause = min(2*pause, longest) {
-		conn, err := db.writer.Conn(ctx)
-		if err == nil {
-			if _, err = conn.ExecContext(ctx, "BEGIN IMMEDIATE"); err == nil {
-				return conn, nil
-			}
-			conn.Close()
-		}
-		if !errors.Is(err, sqlite3.BUSY) {
-			return nil, err
-		}
-		timer := time.NewTimer(pause/2 + rand.N(pause))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil, ctx.Err()
-		}
-	}
-}
-
-// finish commits if all went well and the caller still wants it, and else undoes.
-func (db *DB) finish(tx *Tx, err error) error {
+// commit commits if all went well and the caller still wants it.
+func (db *DB) commit(tx *Tx, err error) error {
 	if err == nil {
 		err = db.prune(tx)
 	}
@@ -108,16 +46,9 @@ func (db *DB) finish(tx *Tx, err error) error {
 		// made up in the meantime is that nothing was written.
 		err = tx.ctx.Err()
 	}
-	// From here on the caller's leaving must not interrupt half way.
-	ctx := context.WithoutCancel(tx.ctx)
 	if err == nil {
-		if _, err = tx.conn.ExecContext(ctx, "COMMIT"); err == nil {
-			return nil
-		}
-	}
-	if _, undo := tx.conn.ExecContext(ctx, "ROLLBACK"); undo != nil {
-		// SQLite undid it by itself, or the connection is of no more use: a new one is cheap.
-		tx.conn.Raw(func(any) error { return driver.ErrBadConn })
+		// From here on the caller's leaving must not interrupt half way.
+		_, err = tx.conn.ExecContext(context.WithoutCancel(tx.ctx), "COMMIT")
 	}
 	return err
 }
