@@ -71,3 +71,6 @@ func Builtin(name string) (*Scenario, error) {
 	}
 	return nil, fmt.Errorf("scenario %q is not known: must be a file or one of %s", name, strings.Join(names, ", "))
 }
+
+// IsDesign tells whether the scenario is a row of the design table.
+func (s *Scenario) IsDesign() bool { return slices.Contains(s.Tags, "design") }

@@ -21,6 +21,7 @@ type Histogram struct {
 	counts [buckets]uint32
 	total  uint64
 	sum    float64
+	most   int64
 }
 
 // Add counts a latency.
@@ -28,6 +29,7 @@ func (h *Histogram) Add(ns int64) {
 	h.counts[bucket(ns)]++
 	h.total++
 	h.sum += float64(ns)
+	h.most = max(h.most, ns)
 }
 
 // Merge adds another's counts.
@@ -37,6 +39,7 @@ func (h *Histogram) Merge(other *Histogram) {
 	}
 	h.total += other.total
 	h.sum += other.sum
+	h.most = max(h.most, other.most)
 }
 
 // Count is how many latencies were added.
@@ -59,7 +62,7 @@ func (h *Histogram) Quantile(q float64) float64 {
 		}
 		if below+float64(c) >= rank {
 			low, high := bounds(i)
-			return low + (high-low)*max((rank-below)/float64(c), 0)
+			return min(low+(high-low)*max((rank-below)/float64(c), 0), float64(h.most))
 		}
 		below += float64(c)
 	}

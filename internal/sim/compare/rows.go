@@ -1,0 +1,132 @@
+package compare
+
+import (
+	"math"
+
+	"github.com/evenkeel/evenkeel/internal/sim"
+	"github.com/evenkeel/evenkeel/internal/sim/policy"
+	"github.com/evenkeel/evenkeel/internal/sim/stat"
+)
+
+// rowsOf makes the rows of the cells of one scenario.
+func rowsOf(cells []*cell) []Row {
+	var rows []Row
+	for _, c := range cells {
+		if c.shown {
+			rows = append(rows, c.row(cells))
+		}
+	}
+	return rows
+}
+
+func (c *cell) row(all []*cell) Row {
+	p99 := c.quantiles(0.99)
+	r := Row{
+		Scenario: c.scenario.Name, Policy: c.policy.Name, Seeds: len(c.results),
+		P50: mean(c.quantiles(0.5)), P90: mean(c.quantiles(0.9)), P999: mean(c.quantiles(0.999)),
+		P99OK:             known(mean(c.each(func(r *sim.Result) float64 { return r.Answers.Quantile(0.99) / float64(r.Unit) }))),
+		ErrorPct:          mean(c.errors()),
+		GoodputRPS:        mean(c.each((*sim.Result).Goodput)),
+		UtilizationSpread: mean(c.each(spread)),
+	}
+	var ci stat.Interval
+	r.P99, ci = stat.Mean(p99)
+	r.P99CI = interval(ci)
+	probes := uint64(0)
+	merged := new(stat.Histogram)
+	for _, x := range c.results {
+		r.Requests += x.Requests
+		probes += x.Probes
+		merged.Merge(&x.All)
+	}
+	r.ProbesPerRequest = float64(probes) / float64(max(r.Requests, 1))
+	r.Detail = &Detail{All: merged, Unit: float64(c.results[0].Unit), First: c.results[0]}
+
+	if o := best(all, func(x *cell) bool { return x.policy.Evidence&policy.Truth != 0 }); o != nil {
+		r.OracleRatio, r.OracleRatioCI = c.over(o)
+	}
+	if peer := best(all, c.isPeer); peer != nil {
+		r.BestPeer = &peer.policy.Name
+		r.BestPeerRatio, r.BestPeerRatioCI = c.over(peer)
+	}
+	return r
+}
+
+// isPeer tells whether another policy may be compared with this one: it is no
+// oracle and knows no more.
+func (c *cell) isPeer(other *cell) bool {
+	return other != c && other.policy.Evidence&policy.Truth == 0 && other.policy.Within(c.policy)
+}
+
+// best is, of the cells that are wanted, that with the lowest p99.
+func best(cells []*cell, wanted func(*cell) bool) *cell {
+	var b *cell
+	least := math.Inf(1)
+	for _, c := range cells {
+		if !wanted(c) {
+			continue
+		}
+		if p := mean(c.quantiles(0.99)); p < least {
+			b, least = c, p
+		}
+	}
+	return b
+}
+
+// over is the ratio of the mean p99s, with the interval of the paired ratios.
+func (c *cell) over(other *cell) (*float64, *[2]float64) {
+	a, b := c.quantiles(0.99), other.quantiles(0.99)
+	_, ci := stat.Ratio(a, b)
+	return known(mean(a) / mean(b)), interval(ci)
+}
+
+func (c *cell) each(f func(*sim.Result) float64) []float64 {
+	values := make([]float64, len(c.results))
+	for i, r := range c.results {
+		values[i] = f(r)
+	}
+	return values
+}
+
+func (c *cell) quantiles(q float64) []float64 {
+	return c.each(func(r *sim.Result) float64 {
+		if r.All.Count() == 0 {
+			return 0 // there were no calls
+		}
+		return r.All.Quantile(q) / float64(r.Unit)
+	})
+}
+
+func (c *cell) errors() []float64 { return c.each((*sim.Result).ErrorPercent) }
+
+func mean(values []float64) float64 {
+	m, _ := stat.Mean(values)
+	return m
+}
+
+func spread(r *sim.Result) float64 {
+	m := mean(r.Busy)
+	squares := 0.0
+	for _, b := range r.Busy {
+		squares += (b - m) * (b - m)
+	}
+	if m == 0 {
+		return 0
+	}
+	return math.Sqrt(squares/float64(len(r.Busy))) / m
+}
+
+// known is nil for what JSON cannot say.
+func known(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
+}
+
+func interval(ci stat.Interval) *[2]float64 {
+	if known(ci.Low) == nil || known(ci.High) == nil {
+		return nil
+	}
+	return &[2]float64{ci.Low, ci.High}
+}

@@ -1,0 +1,114 @@
+package compare
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+)
+
+// WriteJSON writes the rows as an array of objects.
+func WriteJSON(w io.Writer, rows []Row) error {
+	if rows == nil {
+		rows = []Row{}
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(rows)
+}
+
+// WriteTable writes the rows for people, a table for each scenario.
+func WriteTable(w io.Writer, rows []Row) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	scenario := ""
+	for i := range rows {
+		r := &rows[i]
+		if r.Scenario != scenario {
+			if scenario != "" {
+				fmt.Fprintln(table)
+			}
+			scenario = r.Scenario
+			fmt.Fprintf(table, "%s, %d seeds\tp50\tp90\tp99\t99 %% interval\tp99.9\tp99 ok\terrors %%\tx oracle\tbest peer\tx peer\t99 %% interval\tspread\tprobes\t\n", scenario, r.Seeds)
+		}
+		peer := "-"
+		if r.BestPeer != nil {
+			peer = *r.BestPeer
+		}
+		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.2f\t%s\t%.2f\t%s\t%.3f\t%s\t%s\t%s\t%s\t%.2f\t%.1f\t\n",
+			r.Policy, r.P50, r.P90, r.P99, span(r.P99CI), r.P999, number(r.P99OK), r.ErrorPct,
+			number(r.OracleRatio), peer, number(r.BestPeerRatio), span(r.BestPeerRatioCI),
+			r.UtilizationSpread, r.ProbesPerRequest)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprint(w, `
+Latencies are in mean service times, means over the seeds. Failed calls count
+at the deadline, except in "p99 ok", which is of answers alone. "x oracle" and
+"x peer" are the p99 over that of the better oracle and of the best other policy
+shown that knows no more. "spread" is the deviation of the servers' utilization
+over its mean, "probes" those sent for each call.
+`)
+	return err
+}
+
+func number(x *float64) string {
+	if x == nil {
+		return "-"
+	}
+	return strconv.FormatFloat(*x, 'f', 2, 64)
+}
+
+func span(x *[2]float64) string {
+	if x == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f-%.2f", x[0], x[1])
+}
+
+// WriteCSV writes the rows with the names that they have in JSON.
+func WriteCSV(w io.Writer, rows []Row) error {
+	out := csv.NewWriter(w)
+	header := []string{"scenario", "policy", "seeds", "p50", "p90", "p99", "p999", "p99_ok", "p99_ci_low", "p99_ci_high",
+		"error_pct", "requests", "oracle_ratio", "oracle_ratio_ci_low", "oracle_ratio_ci_high",
+		"best_peer", "best_peer_ratio", "best_peer_ratio_ci_low", "best_peer_ratio_ci_high",
+		"goodput_rps", "utilization_spread", "probes_per_request"}
+	if err := out.Write(header); err != nil {
+		return err
+	}
+	for i := range rows {
+		r := &rows[i]
+		peer := ""
+		if r.BestPeer != nil {
+			peer = *r.BestPeer
+		}
+		record := []string{r.Scenario, r.Policy, strconv.Itoa(r.Seeds), plain(&r.P50), plain(&r.P90), plain(&r.P99), plain(&r.P999), plain(r.P99OK)}
+		record = append(record, ends(r.P99CI)...)
+		record = append(record, plain(&r.ErrorPct), strconv.FormatUint(r.Requests, 10), plain(r.OracleRatio))
+		record = append(record, ends(r.OracleRatioCI)...)
+		record = append(record, peer, plain(r.BestPeerRatio))
+		record = append(record, ends(r.BestPeerRatioCI)...)
+		record = append(record, plain(&r.GoodputRPS), plain(&r.UtilizationSpread), plain(&r.ProbesPerRequest))
+		if err := out.Write(record); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+func plain(x *float64) string {
+	if x == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*x, 'g', 6, 64)
+}
+
+func ends(x *[2]float64) []string {
+	if x == nil {
+		return []string{"", ""}
+	}
+	return []string{plain(&x[0]), plain(&x[1])}
+}

@@ -1,0 +1,202 @@
+// Package simcmd is the command `evenkeel sim`: it simulates balancing
+// policies, this module's by the code that production links, and compares them.
+package simcmd
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"golang.org/x/term"
+
+	"github.com/evenkeel/evenkeel/internal/sim/chart"
+	"github.com/evenkeel/evenkeel/internal/sim/compare"
+	"github.com/evenkeel/evenkeel/internal/sim/policy"
+	"github.com/evenkeel/evenkeel/internal/sim/scenario"
+)
+
+// Command is `evenkeel sim`, for kong.
+type Command struct {
+	Scenario string        `help:"What to simulate: names separated by commas, \"design\" for the rows of the design table, \"all\", or files (default ${default})." default:"two-speed" placeholder:"NAMES"`
+	Policy   string        `help:"The policies to compare: names separated by commas, or \"all\" (default ${default})." default:"all" placeholder:"NAMES"`
+	Seeds    int           `help:"How many runs of each (default ${default})." default:"5" placeholder:"N"`
+	Seed     uint64        `help:"The first seed (default ${default})." default:"1" placeholder:"N"`
+	Format   string        `help:"table, json or csv (default ${default})." default:"table" enum:"table,json,csv"`
+	Plot     string        `help:"Write charts (SVG) to this directory." placeholder:"DIR" type:"path"`
+	Config   string        `help:"The config of choice_of_two, as in a service config (JSON)." placeholder:"JSON"`
+	Duration time.Duration `help:"Measure for this long instead of what the scenarios say." placeholder:"TIME"`
+	Parallel int           `help:"How many runs at a time (default: one for each processor)." placeholder:"N"`
+	List     bool          `help:"Explain each scenario and policy in a line."`
+
+	scenarios []*scenario.Scenario
+	policies  []policy.Named
+}
+
+// Help is what --help says further.
+func (*Command) Help() string {
+	return `
+Simulates servers, clients and the network between them, and compares balancing
+policies on the same calls. Some things to try:
+
+  evenkeel sim --list
+  evenkeel sim --scenario two-speed,antagonist --policy choice_of_two,peak_ewma
+  evenkeel sim --scenario design --seeds 10 --format json
+  evenkeel sim --scenario mine.yaml --plot charts
+`
+}
+
+// Validate reads what the flags name. kong calls it, so that an error is one of
+// the command line.
+func (c *Command) Validate() error {
+	if c.List {
+		return nil
+	}
+	if c.Seeds < 1 || c.Seeds > 10_000 {
+		return fmt.Errorf("--seeds is %d: must be from 1 to 10000", c.Seeds)
+	}
+	if c.Parallel < 0 {
+		return fmt.Errorf("--parallel is %d: must be 0 or more", c.Parallel)
+	}
+	if c.Duration < 0 {
+		return fmt.Errorf("--duration is %v: must be 0 or more", c.Duration)
+	}
+	var err error
+	if c.policies, err = policy.Select(c.Policy, json.RawMessage(c.Config)); err != nil {
+		return err
+	}
+	if c.scenarios, err = selectScenarios(c.Scenario); err != nil {
+		return err
+	}
+	if c.Duration > 0 {
+		for i, s := range c.scenarios {
+			changed := *s
+			changed.Duration = c.Duration
+			c.scenarios[i] = &changed
+		}
+	}
+	return nil
+}
+
+func selectScenarios(names string) ([]*scenario.Scenario, error) {
+	all, err := scenario.Builtins()
+	if err != nil {
+		return nil, err
+	}
+	var selected []*scenario.Scenario
+	for name := range strings.SplitSeq(names, ",") {
+		name = strings.TrimSpace(name)
+		switch {
+		case name == "all":
+			selected = append(selected, all...)
+		case name == "design":
+			for _, s := range all {
+				if s.IsDesign() {
+					selected = append(selected, s)
+				}
+			}
+		case strings.ContainsAny(name, "./"):
+			data, err := os.ReadFile(name)
+			if err != nil {
+				return nil, err
+			}
+			s, err := scenario.Parse(name, data)
+			if err != nil {
+				return nil, err
+			}
+			selected = append(selected, s)
+		default:
+			s, err := scenario.Builtin(name)
+			if err != nil {
+				return nil, err
+			}
+			selected = append(selected, s)
+		}
+	}
+	return selected, nil
+}
+
+// Run does it.
+func (c *Command) Run(k *kong.Kong) error {
+	if c.List {
+		return list(k.Stdout)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	options := compare.Options{Seeds: c.Seeds, FirstSeed: c.Seed, Parallel: c.Parallel}
+	if c.Plot != "" {
+		options.Bins = chart.Bins
+	}
+	if f, ok := k.Stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p := newProgress(f)
+		options.Progress = p.show
+		defer p.clear()
+	}
+	rows, err := compare.Run(ctx, c.scenarios, c.policies, options)
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted before all runs were done")
+	}
+	if err != nil {
+		return err
+	}
+	if c.Plot != "" {
+		if err := chart.Write(c.Plot, rows); err != nil {
+			return err
+		}
+	}
+	switch c.Format {
+	case "json":
+		return compare.WriteJSON(k.Stdout, rows)
+	case "csv":
+		return compare.WriteCSV(k.Stdout, rows)
+	}
+	return compare.WriteTable(k.Stdout, rows)
+}
+
+func list(w io.Writer) error {
+	all, err := scenario.Builtins()
+	if err != nil {
+		return err
+	}
+	policies, err := policy.All(nil)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(w, "Scenarios:")
+	for _, s := range all {
+		fmt.Fprintf(w, "  %-24s %s\n", s.Name, s.About)
+	}
+	fmt.Fprintln(w, "\nPolicies:")
+	for _, p := range policies {
+		fmt.Fprintf(w, "  %-24s %s\n", p.Name, p.About)
+	}
+	return nil
+}
+
+// progress shows how far it is, on a terminal.
+type progress struct {
+	w     io.Writer
+	start time.Time
+	last  time.Time
+}
+
+func newProgress(w io.Writer) *progress { return &progress{w: w, start: time.Now()} }
+
+func (p *progress) show(done, total int) {
+	if time.Since(p.last) < 100*time.Millisecond && done < total {
+		return
+	}
+	p.last = time.Now()
+	elapsed := time.Since(p.start)
+	left := elapsed * time.Duration(total-done) / time.Duration(done)
+	fmt.Fprintf(p.w, "\r\x1b[K%d of %d runs, %v left", done, total, left.Round(time.Second))
+}
+
+func (p *progress) clear() { fmt.Fprint(p.w, "\r\x1b[K") }
