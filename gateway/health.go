@@ -91,16 +91,9 @@ type watchedConn struct {
 
 // watch takes an upstream in. g.mu is held.
 func (g *Gateway) watch(conn grpc.ClientConnInterface) {
-	s, ok := conn.(stateful)
-	if !ok {
-		return
+	if s, ok := conn.(stateful); ok {
+		g.watched = append(g.watched, &watchedConn{stateful: s})
 	}
-	for _, w := range g.watched {
-		if w.stateful == s {
-			return
-		}
-	}
-	g.watched = append(g.watched, &watchedConn{stateful: s})
 }
 
 // upstreamsDown returns an error until each upstream was connected once, so

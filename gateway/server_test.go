@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/gateway"
 	"github.com/evenkeel/evenkeel/gateway/auth"
+	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
 )
 
 func TestLiveIsAnsweredAlwaysAndReadyOnlyWhenReady(t *testing.T) {
@@ -355,6 +357,47 @@ func TestTLSBringsHTTP2(t *testing.T) {
 			t.Errorf("%s: %s %v %q", target, resp.Proto, err, body)
 		}
 	}
+}
+
+func TestHTTP2WithoutTLSIsOffUnlessAskedFor(t *testing.T) {
+	for _, on := range []bool{false, true} {
+		inBubble(t, func(c *gateway.Config) { c.UnencryptedHTTP2 = on }, func(t *testing.T, r *running) {
+			protocols := &http.Protocols{}
+			protocols.SetUnencryptedHTTP2(true)
+			r.client.Transport.(*http.Transport).Protocols = protocols
+			resp, err := r.get(t.Context(), "/v1/books")
+			if err == nil {
+				resp.Body.Close()
+			}
+			if got := err == nil && resp.StatusCode == 200 && resp.ProtoMajor == 2; got != on {
+				t.Errorf("UnencryptedHTTP2 %v: %v, %v", on, resp, err)
+			}
+		})
+	}
+}
+
+func TestServicesCanBeMountedWhileItServes(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Health.LivePath = "/alive" }, func(t *testing.T, r *running) {
+		var callers sync.WaitGroup
+		for range 4 {
+			callers.Go(func() {
+				for range 20 {
+					if a := r.do("GET", "/v1/books", ""); a.status != 200 {
+						t.Errorf("status %d", a.status)
+					}
+				}
+			})
+		}
+		r.do("GET", "/livez", "").want(404)
+		if err := gateway.Mount(r.Gateway, gateway.Service[testv1.HiddenServiceClient]{
+			Desc: &testv1.HiddenService_ServiceDesc, Conn: r.conn,
+			NewClient: testv1.NewHiddenServiceClient, Register: testv1.RegisterHiddenServiceHandlerClient,
+		}); err != nil {
+			t.Error(err)
+		}
+		r.do("GET", "/livez", "").want(501) // the backend does not have it
+		callers.Wait()
+	})
 }
 
 func TestAnHTTP2StreamOutlivesTheWriteTimeout(t *testing.T) {
