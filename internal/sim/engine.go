@@ -70,7 +70,8 @@ type engine struct {
 	reportRandom  *rand.Rand
 	failureRandom *rand.Rand
 
-	result *Result
+	outcome Outcome // of the call that ends now
+	result  *Result
 }
 
 // client is one client.
@@ -457,7 +458,8 @@ func outcomeOf(r *request) Outcome {
 // settle ends a call for its client.
 func (e *engine) settle(id int32, r *request, o Outcome) {
 	e.tick()
-	e.clients[r.client].balancer.Done(e.now, r.call, &o)
+	e.outcome = o // not on the heap, one a call
+	e.clients[r.client].balancer.Done(e.now, r.call, &e.outcome)
 	if r.measured {
 		if o.Code == OK {
 			e.result.answered(e.now - r.start)

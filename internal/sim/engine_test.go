@@ -1,0 +1,299 @@
+package sim_test
+
+import (
+	"context"
+	"math"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/evenkeel/evenkeel/internal/sim"
+	"github.com/evenkeel/evenkeel/internal/sim/policy"
+	"github.com/evenkeel/evenkeel/internal/sim/scenario"
+)
+
+func parse(t testing.TB, text string) *scenario.Scenario {
+	t.Helper()
+	s, err := scenario.Parse("test.yaml", []byte("name: test\n"+text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func run(t testing.TB, s *scenario.Scenario, name string, seed uint64) *sim.Result {
+	t.Helper()
+	p, err := policy.Select(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := sim.Run(context.Background(), s, p[0].Policy, sim.Options{Seed: seed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// near fails unless got is within a share of want.
+func near(t *testing.T, what string, got, want, share float64) {
+	t.Helper()
+	if math.Abs(got/want-1) > share {
+		t.Errorf("%s is %.4g, want %.4g", what, got, want)
+	}
+}
+
+func TestProcessorSharingHasTheMeanThatTheoryGives(t *testing.T) {
+	// With one worker the mean time in an M/G/1 queue with processor sharing is
+	// that of a request alone over 1 - load, whatever the distribution.
+	for _, cost := range []string{"exponential", "constant", "lognormal", "bimodal"} {
+		s := parse(t, `
+load: 0.7
+cost: {kind: `+cost+`}
+warmup: 20s
+duration: 3000s
+deadline: 60s
+network: {delay: 0s}
+servers: [{workers: 1, queue: 100000}]
+clients: [{count: 3}]
+`)
+		r := run(t, s, "round_robin", 1)
+		near(t, cost+": mean latency", r.Answers.Mean()/float64(r.Unit), 1/(1-0.7), 0.04)
+		near(t, cost+": utilization", r.Busy[0], 0.7, 0.02)
+	}
+}
+
+func TestSeveralWorkersHaveTheMeanThatErlangGives(t *testing.T) {
+	s := parse(t, `
+load: 0.8
+cost: {kind: exponential}
+warmup: 20s
+duration: 1500s
+deadline: 60s
+network: {delay: 0s}
+servers: [{workers: 4, queue: 100000}]
+clients: [{count: 1}]
+`)
+	// With exponential costs, processor sharing over K workers has as many in
+	// the system as an M/M/K queue: Erlang's formula.
+	const k, load = 4, 0.8
+	a, term, sum := k*load, 1.0, 1.0
+	for i := 1.0; i < k; i++ {
+		term *= a / i
+		sum += term
+	}
+	term *= a / k / (1 - load)
+	wait := term / (sum + term)
+	r := run(t, s, "round_robin", 2)
+	near(t, "mean latency", r.Answers.Mean()/float64(r.Unit), 1+wait/(k*(1-load)), 0.03)
+}
+
+func TestNetworkDelayAndSpeedAreInTheLatency(t *testing.T) {
+	s := parse(t, `
+rate: 1
+cost: {kind: constant, mean: 20ms}
+duration: 200s
+network: {delay: 3ms}
+servers: [{speed: 0.5}]
+clients: [{count: 1}]
+`)
+	r := run(t, s, "round_robin", 1)
+	near(t, "median latency in ns", r.Answers.Quantile(0.5), 46e6, 0.005)
+}
+
+func TestTheSameSeedGivesTheSameResult(t *testing.T) {
+	s, err := scenario.Builtin("rolling-restart")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policies, err := policy.All(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := *s
+	changed.Duration = 5e9
+	calls := map[uint64]uint64{}
+	for _, p := range policies {
+		a, b, c := run(t, &changed, p.Name, 7), run(t, &changed, p.Name, 7), run(t, &changed, p.Name, 8)
+		if !reflect.DeepEqual(a, b) {
+			t.Errorf("%s: two runs with one seed differ", p.Name)
+		}
+		if reflect.DeepEqual(a, c) {
+			t.Errorf("%s: two seeds give the same", p.Name)
+		}
+		calls[a.Requests]++
+	}
+	if len(calls) != 1 {
+		t.Errorf("under one seed the policies see different numbers of calls: %v", calls)
+	}
+}
+
+func TestACallThatRunsOutOfTimeLeavesItsServer(t *testing.T) {
+	// Each call would take a second alone: none is answered, and if those that
+	// ran out of time stayed, the queue would be full within 4 s.
+	s := parse(t, `
+rate: 100
+cost: {kind: constant, mean: 1s}
+deadline: 500ms
+duration: 20s
+servers: [{workers: 1, queue: 60}]
+clients: [{count: 1}]
+`)
+	r := run(t, s, "round_robin", 1)
+	if r.Errors != r.Requests {
+		t.Errorf("%d of %d failed", r.Errors, r.Requests)
+	}
+	// All failed at the deadline, none at once because the queue was full.
+	near(t, "the lowest latency, in ns", r.All.Quantile(0.001), 500e6, 0.005)
+}
+
+func TestAFullQueueRefuses(t *testing.T) {
+	s := parse(t, `
+rate: 1000
+cost: {kind: constant, mean: 100ms}
+duration: 20s
+servers: [{workers: 1, queue: 5}]
+clients: [{count: 1}]
+`)
+	r := run(t, s, "round_robin", 1)
+	near(t, "goodput", r.Goodput(), 10, 0.05)
+	// The five that are in share the worker.
+	near(t, "median latency in ns", r.Answers.Quantile(0.5), 501e6, 0.1)
+}
+
+func TestEachEventDoesWhatItSays(t *testing.T) {
+	const base = `
+rate: 200
+cost: {kind: constant, mean: 5ms}
+warmup: 0s
+duration: 10s
+deadline: 1s
+servers: [{count: 2}]
+clients: [{count: 2}]
+events: [{at: 2s, for: 4s, servers: "0", EVENT}]
+`
+	// Under round robin a server has half the calls: those of 4 of 10 s are a fifth.
+	for _, c := range []struct {
+		event, name string
+		errors      float64 // percent
+		busy        float64 // of server 0, of its 4 workers
+	}{
+		{"do: fail_fast", "fail_fast", 20, 0.125 * 0.6},
+		{"do: fail_fast, share: 0.5", "half fail_fast", 10, 0.125 * 0.8},
+		{"do: fail_slow", "fail_slow", 20, 0.125},
+		{"do: freeze", "freeze", 15, 0}, // those of its last second are answered afterwards
+		{"do: restart", "restart", 0, 0.125 * 0.6},
+		{"do: slow_down, speed: 0.5", "slow_down", 0, 0.125*0.6 + 0.25*0.4},
+		{"do: drain", "drain", 0, 0.125 * 0.6},
+	} {
+		s := parse(t, strings.ReplaceAll(base, "EVENT", c.event))
+		r := run(t, s, "round_robin", 3)
+		if math.Abs(r.ErrorPercent()-c.errors) > 1 {
+			t.Errorf("%s: %.2f %% errors, want %v", c.name, r.ErrorPercent(), c.errors)
+		}
+		if c.busy > 0 && math.Abs(r.Busy[0]-c.busy) > 0.012 {
+			t.Errorf("%s: server 0 was busy %.3f, want %.3f", c.name, r.Busy[0], c.busy)
+		}
+	}
+}
+
+func TestServersThatJoinHaveNothingBeforeAndTheirShareAfter(t *testing.T) {
+	s := parse(t, `
+rate: 200
+cost: {kind: constant, mean: 5ms}
+warmup: 0s
+duration: 10s
+servers: [{count: 1}, {group: late, count: 1}]
+clients: [{count: 2}]
+events: [{at: 5s, servers: late, do: join}]
+`)
+	r := run(t, s, "round_robin", 3)
+	near(t, "server 1's part of the work", r.Busy[1]/(r.Busy[0]+r.Busy[1]), 0.25, 0.06)
+	if r.Errors > 0 {
+		t.Errorf("%d errors", r.Errors)
+	}
+}
+
+func TestArrivalsFollowTheirShape(t *testing.T) {
+	s := parse(t, `
+rate: 1000
+cost: {kind: constant, mean: 1ms}
+warmup: 10s
+duration: 10s
+servers: [{count: 4}]
+clients: [{count: 5}]
+arrivals: [{at: 0s, factor: 1}, {at: 10s, factor: 1}, {at: 20s, factor: 3}]
+`)
+	near(t, "calls in the span that goes from 1,000/s to 3,000/s", float64(run(t, s, "round_robin", 1).Requests), 20_000, 0.03)
+}
+
+func TestClientsOfASubsetUseItAlone(t *testing.T) {
+	s := parse(t, `
+rate: 1000
+cost: {kind: constant, mean: 1ms}
+duration: 5s
+servers: [{count: 10}]
+clients: [{count: 1, subset: 3}]
+`)
+	used := 0
+	for _, b := range run(t, s, "round_robin", 1).Busy {
+		if b > 0 {
+			used++
+		}
+	}
+	if used != 3 {
+		t.Errorf("%d servers were used, want 3", used)
+	}
+}
+
+func TestARunAllocatesNothingPerCall(t *testing.T) {
+	s, err := scenario.Builtin("two-speed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, long := *s, *s
+	short.Warmup, short.Duration, long.Warmup, long.Duration = 1e9, 1e9, 1e9, 3e9
+	allocations := func(s *scenario.Scenario) (mallocs, calls uint64) {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		r := run(t, s, "choice_of_two", 1)
+		runtime.ReadMemStats(&after)
+		return after.Mallocs - before.Mallocs, r.Requests
+	}
+	allocations(&short)
+	a, n := allocations(&short)
+	b, m := allocations(&long)
+	if perCall := float64(b-a) / float64(m-n); b > a && perCall > 0.01 {
+		t.Errorf("%.3f allocations a call", perCall)
+	}
+}
+
+func TestACancelledContextStopsTheRun(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s, _ := scenario.Builtin("two-speed")
+	p, _ := policy.Select("round_robin", nil)
+	if _, err := sim.Run(ctx, s, p[0].Policy, sim.Options{}); err != context.Canceled {
+		t.Errorf("the error is %v", err)
+	}
+}
+
+// BenchmarkRequests says how many calls a minute one core simulates, with 50
+// servers.
+func BenchmarkRequests(b *testing.B) {
+	s, err := scenario.Builtin("two-speed")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"choice_of_two", "round_robin", "peak_ewma", "prequal"} {
+		b.Run(name, func(b *testing.B) {
+			calls := 0.0
+			for i := range b.N {
+				r := run(b, s, name, uint64(i+1))
+				// What is before and after the measured span is simulated too.
+				calls += float64(r.Requests) * (s.Warmup + s.Duration + s.Deadline).Seconds() / s.Duration.Seconds()
+			}
+			b.ReportMetric(calls/b.Elapsed().Minutes()/1e6, "Mreq/min")
+		})
+	}
+}

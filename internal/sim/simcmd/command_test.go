@@ -1,0 +1,115 @@
+package simcmd
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/alecthomas/kong"
+)
+
+// run runs the command as a program that embeds it would.
+func run(t *testing.T, args ...string) (stdout string, err error) {
+	t.Helper()
+	var cli struct {
+		Sim Command `cmd:""`
+	}
+	var out, errs bytes.Buffer
+	parser := kong.Must(&cli, kong.Writers(&out, &errs), kong.Exit(func(int) { t.Error("exited") }))
+	k, err := parser.Parse(append([]string{"sim"}, args...))
+	if err != nil {
+		return "", err
+	}
+	err = k.Run()
+	return out.String(), err
+}
+
+func TestListExplainsEachScenarioAndPolicyInALine(t *testing.T) {
+	out, err := run(t, "--list")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"two-speed-quiet-clients", "large-fleet", "choice_of_two", "weighted_round_robin", "prequal", "oracle_lwl"} {
+		if !strings.Contains(out, "  "+name+" ") {
+			t.Errorf("%s is not listed", name)
+		}
+	}
+}
+
+func TestJSONIsAnArrayWithTheFieldsThatAreDocumented(t *testing.T) {
+	out, err := run(t, "--scenario", "two-servers,light-load", "--policy", "choice_of_two,round_robin", "--seeds", "2", "--duration", "2s", "--format", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []map[string]any
+	if err := json.Unmarshal([]byte(out), &rows); err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 4 {
+		t.Fatalf("%d rows, want one for each scenario and policy", len(rows))
+	}
+	for _, field := range []string{"scenario", "policy", "seeds", "p50", "p90", "p99", "p999", "p99_ok", "p99_ci", "error_pct", "requests", "oracle_ratio", "best_peer", "best_peer_ratio"} {
+		if _, ok := rows[0][field]; !ok {
+			t.Errorf("there is no %q", field)
+		}
+	}
+	ours := rows[0]
+	if ours["scenario"] != "two-servers" || ours["policy"] != "choice_of_two" || ours["best_peer"] != "round_robin" {
+		t.Errorf("%v", ours)
+	}
+	if ci, ok := ours["p99_ci"].([]any); !ok || len(ci) != 2 {
+		t.Errorf("p99_ci is %v", ours["p99_ci"])
+	}
+}
+
+func TestCSVHasARowForEachScenarioAndPolicy(t *testing.T) {
+	out, err := run(t, "--scenario", "two-servers", "--policy", "round_robin", "--seeds", "1", "--duration", "1s", "--format", "csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	records, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil || len(records) != 2 || records[1][1] != "round_robin" {
+		t.Errorf("%v, %v", records, err)
+	}
+}
+
+func TestAFileIsAScenarioAndPlotsAreDrawn(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "mine.yaml")
+	if err := os.WriteFile(file, []byte("name: mine\nrate: 200\nwarmup: 1s\nduration: 2s\nservers: [{count: 2}]\nclients: [{count: 1}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	charts := filepath.Join(dir, "charts")
+	out, err := run(t, "--scenario", file, "--policy", "least_request", "--seeds", "2", "--plot", charts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out, "least_request") || !strings.Contains(out, "mine, 2 seeds") {
+		t.Errorf("the table is\n%s", out)
+	}
+	for _, name := range []string{"mine-latency.svg", "mine-least_request-load.svg"} {
+		data, err := os.ReadFile(filepath.Join(charts, name))
+		if err != nil || !bytes.HasPrefix(data, []byte("<svg ")) || !bytes.HasSuffix(data, []byte("</svg>\n")) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestABadFlagIsAnErrorOfTheCommandLine(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"--scenario nosuch", `scenario "nosuch" is not known: must be a file or one of`},
+		{"--scenario ./nosuch.yaml", "no such file"},
+		{"--policy fastest", `policy "fastest" is not known: must be all or of choice_of_two,`},
+		{"--seeds 0", "--seeds is 0: must be from 1 to 10000"},
+		{"--format xml", "must be one of"},
+		{`--config {"filterDraws":1}`, "filterDraws is 1: must be from 2 to 16"},
+	} {
+		if _, err := run(t, strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: the error is %v, want %q in it", c.args, err, c.want)
+		}
+	}
+}
