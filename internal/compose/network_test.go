@@ -108,6 +108,17 @@ func (n *network) dial(ctx context.Context, address string) (net.Conn, error) {
 		return nil, fmt.Errorf("nobody listens at %q", address)
 	}
 	h.dials.Add(1)
+	return h.dial(ctx)
+}
+
+// dialing serializes dials. bufconn makes timers that are due at once; when two
+// goroutines of a synctest bubble do so at a time, the race detector of Go 1.26
+// crashes: they run the timers in the bubble's one context.
+var dialing sync.Mutex
+
+func (h *host) dial(ctx context.Context) (net.Conn, error) {
+	dialing.Lock()
+	defer dialing.Unlock()
 	return h.listener.DialContext(ctx)
 }
 
@@ -140,10 +151,12 @@ func fails(code codes.Code) func(context.Context) error {
 // client dials a target of which the caller supplies the resolver.
 func (n *network) client(target string, r resolver.Builder, opts ...grpc.DialOption) *client {
 	n.t.Helper()
-	conn, err := grpc.NewClient(target, append(opts,
+	opts = append([]grpc.DialOption{
 		grpc.WithResolvers(r),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(n.dial))...)
+		grpc.WithContextDialer(n.dial),
+	}, opts...)
+	conn, err := grpc.NewClient(target, opts...)
 	if err != nil {
 		n.t.Fatal(err)
 	}
@@ -289,7 +302,11 @@ func (n *network) summary() string {
 	var b strings.Builder
 	for _, p := range n.policies() {
 		fmt.Fprintf(&b, "\n%s, %v:", p.Target, p.State)
-		for _, e := range p.Endpoints {
+		for i, e := range p.Endpoints {
+			if i == 20 {
+				fmt.Fprintf(&b, "\n\tand %d others", len(p.Endpoints)-i)
+				break
+			}
 			fmt.Fprintf(&b, "\n\t%s, %v, picks %d, successes %d, failures %d, in flight %d, %v",
 				e.Addresses[0], e.State, e.Picks, e.Successes, e.Failures, e.InFlight, e.HeldBack)
 		}
