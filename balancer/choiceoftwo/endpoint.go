@@ -2,6 +2,7 @@ package choiceoftwo
 
 import (
 	"sync"
+	"time"
 
 	v3orcapb "github.com/cncf/xds/go/xds/data/orca/v3"
 	"google.golang.org/grpc/balancer"
@@ -32,6 +33,7 @@ type endpoint struct {
 	ready     balancer.SubConn // the connection that is ready, if one is
 	wasReady  bool
 	stopOOB   func() // ends the out-of-band reports of ready; nil if there are none
+	oobPeriod time.Duration
 }
 
 func (b *policy) newEndpoint(cc balancer.ClientConn, opts balancer.BuildOptions) balancer.Balancer {
@@ -105,6 +107,7 @@ func (e *endpoint) NewSubConn(addrs []resolver.Address, opts balancer.NewSubConn
 }
 
 func (e *endpoint) gained(sc balancer.SubConn) {
+	e.lost(nil) // what was asked of another connection
 	e.mu.Lock()
 	e.ready = sc
 	again := e.wasReady
@@ -135,11 +138,15 @@ func (e *endpoint) updateOOB() {
 	period := e.policy.settings.Load().oobPeriod
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.stopOOB != nil && period == e.oobPeriod {
+		return // asking anew would end one stream and begin another
+	}
 	if e.stopOOB != nil {
 		e.stopOOB()
 		e.stopOOB = nil
 	}
 	if e.ready != nil && period > 0 {
+		e.oobPeriod = period
 		e.stopOOB = orca.RegisterOOBListener(e.ready, &oobListener{e}, orca.OOBListenerOptions{ReportInterval: period})
 	}
 }

@@ -3,6 +3,7 @@ package choiceoftwo
 import (
 	"context"
 	"math"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -91,6 +92,41 @@ func TestOutOfBandReportsFollowTheConfigAndTheConnection(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if e := m.endpoints()["s0"]; !near(e.Utilization, 0.4) {
 			t.Errorf("after a reconnect the utilization is %v", e.Utilization)
+		}
+	})
+}
+
+func TestAResolverUpdateDoesNotAskAnewForOutOfBandReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, err := orca.NewReporter()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		var asked atomic.Int64
+		s := startServerWith("s0", grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+			asked.Add(1)
+			return handle(srv, stream)
+		}))
+		r.Register(s.grpc)
+		config := Config{EnableOOBLoadReport: true, OOBReportingPeriod: time.Second}
+		m := newMeshOf(t, config.ServiceConfig(), s)
+		update := func() {
+			u := state("s0")
+			u.ServiceConfig = m.resolver.CC().ParseServiceConfig(config.ServiceConfig())
+			m.resolver.UpdateState(u)
+			time.Sleep(time.Second)
+		}
+		for range 5 {
+			update()
+		}
+		if n := asked.Load(); n != 1 {
+			t.Errorf("after 5 updates the server was asked %d times", n)
+		}
+		config.OOBReportingPeriod = 2 * time.Second
+		update()
+		if n := asked.Load(); n != 2 {
+			t.Errorf("after a new period the server was asked %d times", n)
 		}
 	})
 }
