@@ -25,7 +25,8 @@ func NewMonitor() *Monitor {
 	return &Monitor{policies: make(map[*policy]struct{})}
 }
 
-// Channel is one client's use of the policy.
+// Channel is one client's use of the policy. Below xDS a client may have
+// several, of the same target: one for each priority, or locality.
 type Channel struct {
 	Target    string             // as it was dialed, for example "xds:///movie"
 	State     connectivity.State // of the whole
@@ -64,7 +65,13 @@ func (m *Monitor) Snapshot() []Channel {
 	for i, p := range policies {
 		channels[i] = p.snapshot()
 	}
-	sort.SliceStable(channels, func(i, j int) bool { return channels[i].Target < channels[j].Target })
+	sort.Slice(channels, func(i, j int) bool {
+		a, b := &channels[i], &channels[j]
+		if a.Target != b.Target {
+			return a.Target < b.Target
+		}
+		return a.first() < b.first()
+	})
 	return channels
 }
 
@@ -101,6 +108,15 @@ func (b *policy) snapshot() Channel {
 		return first(c.Endpoints[i].Addresses) < first(c.Endpoints[j].Addresses)
 	})
 	return c
+}
+
+// first is the first address of a channel: one target has several channels
+// where xDS makes an instance of the policy for each priority or locality.
+func (c *Channel) first() string {
+	if len(c.Endpoints) == 0 {
+		return ""
+	}
+	return first(c.Endpoints[0].Addresses)
 }
 
 func first(s []string) string {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"sync"
 	"testing"
@@ -199,23 +200,19 @@ func locality(zone string, weight, priority uint32, hosts ...*host) *endpoint.Lo
 		Priority:            priority,
 	}
 	for _, h := range hosts {
-		ip, port, err := net.SplitHostPort(h.address)
-		if err != nil {
-			panic(err)
-		}
-		number, err := strconv.ParseUint(port, 10, 16)
-		if err != nil {
-			panic(err)
-		}
 		l.LbEndpoints = append(l.LbEndpoints, &endpoint.LbEndpoint{
-			HostIdentifier: &endpoint.LbEndpoint_Endpoint{Endpoint: &endpoint.Endpoint{
-				Address: &core.Address{Address: &core.Address_SocketAddress{SocketAddress: &core.SocketAddress{
-					Address: ip, PortSpecifier: &core.SocketAddress_PortValue{PortValue: uint32(number)},
-				}}},
-			}},
+			HostIdentifier: &endpoint.LbEndpoint_Endpoint{Endpoint: &endpoint.Endpoint{Address: address(h.address)}},
 		})
 	}
 	return l
+}
+
+func address(hostPort string) *core.Address {
+	a := netip.MustParseAddrPort(hostPort)
+	return &core.Address{Address: &core.Address_SocketAddress{SocketAddress: &core.SocketAddress{
+		Address:       a.Addr().String(),
+		PortSpecifier: &core.SocketAddress_PortValue{PortValue: uint32(a.Port())},
+	}}}
 }
 
 func pack(m proto.Message) *anypb.Any {

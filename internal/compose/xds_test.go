@@ -7,6 +7,7 @@ import (
 	"time"
 
 	cluster "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
+	endpoint "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
 	roundrobin "github.com/envoyproxy/go-control-plane/envoy/extensions/load_balancing_policies/round_robin/v3"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
@@ -81,6 +82,40 @@ func TestWithoutEndpointsTheChannelFailsAndComesBack(t *testing.T) {
 	})
 }
 
+// An endpoint may have addresses of both families; it is one all the same.
+func TestAnEndpointOfTwoAddressesIsOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNetwork(t)
+		p := newPlane(n)
+		single, dual := n.start("10.0.0.1:80"), n.start("10.0.0.2:80")
+		l := locality("a", 1, 0, single, dual)
+		l.LbEndpoints[1].GetEndpoint().AdditionalAddresses = []*endpoint.Endpoint_AdditionalAddress{
+			{Address: l.LbEndpoints[1].GetEndpoint().Address},
+		}
+		l.LbEndpoints[1].GetEndpoint().Address = address("[fd00::2]:80") // where nobody listens, at first
+		p.publish(clusterOf(choiceOfTwo(nil)), l)
+		c := p.client()
+		n.await("two ready endpoints", func() bool { return len(n.listed(connectivity.Ready)) == 2 })
+		if e := n.endpoints()["[fd00::2]:80"]; len(e.Addresses) != 2 {
+			t.Errorf("the addresses of the endpoint are %v", e.Addresses)
+		}
+		c.counted(50)
+		before := n.picks()
+
+		// It moves to its other address, and is still known.
+		other := n.start("[fd00::2]:80")
+		dual.kill()
+		n.await("a connection to the other address", func() bool { return other.dials.Load() > 0 && len(n.listed(connectivity.Ready)) == 2 })
+		for i, got := range c.counted(200, single, other) {
+			if got < 40 {
+				t.Errorf("of 200 calls, endpoint %d of two got %d", i, got)
+			}
+		}
+		n.kept(before)
+		n.idle()
+	})
+}
+
 func TestBelowWRRLocalityEachLocalityHasAnInstance(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNetwork(t)
@@ -96,6 +131,11 @@ func TestBelowWRRLocalityEachLocalityHasAnInstance(t *testing.T) {
 		// A quarter is 200; six standard deviations are 73.
 		if got := sum(c.counted(800, far...)); got < 127 || got > 273 {
 			t.Errorf("the locality that has a quarter of the weight got %d of 800 calls", got)
+		}
+		for range 20 {
+			if p := n.policies(); p[0].Endpoints[0].Addresses[0] != near[0].address {
+				t.Fatal("the instances are not in the order of their addresses")
+			}
 		}
 		before := n.picks()
 
@@ -154,6 +194,13 @@ func TestPriorityFailsOverWhenAllOfAPriorityDieAndBack(t *testing.T) {
 		}
 		n.kept(before)
 		n.idle()
+
+		// A priority that is not needed is dropped in time.
+		time.Sleep(16 * time.Minute)
+		synctest.Wait()
+		if got := len(n.policies()); got != 1 {
+			t.Errorf("there are %d instances of the policy, of which one is used", got)
+		}
 	})
 }
 
@@ -197,8 +244,8 @@ func TestANewConfigKeepsWhatWasLearned(t *testing.T) {
 				n := newNetwork(t)
 				p := newPlane(n)
 				hosts := n.startAll(0, 3)
-				endpoints := locality("a", 1, 0, hosts...)
-				p.publish(clusterOf(wrap(choiceOfTwo(nil))), endpoints)
+				all := locality("a", 1, 0, hosts...)
+				p.publish(clusterOf(wrap(choiceOfTwo(nil))), all)
 				c := p.client()
 				n.awaitReady(hosts...)
 				c.counted(60)
@@ -208,7 +255,7 @@ func TestANewConfigKeepsWhatWasLearned(t *testing.T) {
 				}
 				_ = c.call() // is answered: NOT_FOUND is not the server's fault
 
-				p.publish(clusterOf(wrap(choiceOfTwo(map[string]any{"errorCodes": []any{"NOT_FOUND"}}))), endpoints)
+				p.publish(clusterOf(wrap(choiceOfTwo(map[string]any{"errorCodes": []any{"NOT_FOUND"}}))), all)
 				n.await("the new config in force", func() bool {
 					_ = c.call()
 					return n.failures() > 0
