@@ -94,8 +94,8 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 		e.latency.Add(time.Duration(latency))
 	}
 	e.unanswered = 0
-	old := e.known
-	if rate := e.window.add(now, int64(e.group.params().DecayWindow), false); rate > 0 || old.errorRate > 0 {
+	old, view := e.known, e.group.outlook(now)
+	if rate := e.window.add(now, view.window, false); rate > 0 || old.errorRate > 0 {
 		e.known.errorRate, e.known.errorAt = rate, now
 	}
 	if o.HasReport {
@@ -103,7 +103,7 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	}
 	e.prove(now)
 	if o.OK && !c.stream {
-		e.observed.add(float64(latency), c.queue+1)
+		e.observed.add(float64(latency), c.queue+1, view.fade(old.perRequestAt))
 		e.capacity.calibrate(float64(latency), c.queue+1)
 		e.combine(now)
 	}
@@ -170,18 +170,16 @@ func (w *errorWindow) add(now, window int64, failed bool) float64 {
 // tails, and one slow call must not condemn its endpoint.
 type observation struct {
 	logLatency, logQueue float64
-	samples              int
+	samples              float64
 }
 
-const (
-	// observedShare is the weight of a new sample once there are enough of them.
-	observedShare  = 0.05
-	enoughObserved = 20
-)
+// enoughObserved is how many samples the mean is over once there are enough.
+const enoughObserved = 20
 
-func (o *observation) add(latency, queue float64) {
-	o.samples = min(o.samples+1, enoughObserved)
-	share := 1 / float64(o.samples)
+// add adds a sample. known, 0 to 1, is what is left of the earlier ones.
+func (o *observation) add(latency, queue, known float64) {
+	o.samples = min(o.samples*known+1, enoughObserved)
+	share := 1 / o.samples
 	o.logLatency += share * (math.Log(max(latency, 1)) - o.logLatency)
 	o.logQueue += share * (math.Log(queue) - o.logQueue)
 }

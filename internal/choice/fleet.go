@@ -104,7 +104,7 @@ func (c candidate) better(other candidate) candidate {
 // noise is by how much estimates of equal endpoints differ anyhow. Without
 // it the one that looks worst by a hair would get nothing while the fleet is
 // idle, and so never the chance to show better.
-const noise = 0.2
+const noise = 0.4
 
 // candidate looks at one endpoint. bits are random.
 func (f *Fleet) candidate(o *outlook, i int, bits uint32, random Random) candidate {
