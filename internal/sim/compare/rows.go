@@ -30,7 +30,7 @@ func (c *cell) row(all []*cell) Row {
 		UtilizationSpread: mean(c.each(spread)),
 	}
 	var ci stat.Interval
-	r.P99, ci = stat.Mean(p99)
+	r.P99, ci = stat.Positive(p99)
 	r.P99CI = interval(ci)
 	probes := uint64(0)
 	merged := new(stat.Histogram)

@@ -58,14 +58,21 @@ func number(x *float64) string {
 	if x == nil {
 		return "-"
 	}
-	return strconv.FormatFloat(*x, 'f', 2, 64)
+	return short(*x)
+}
+
+func short(x float64) string {
+	if x >= 1000 {
+		return strconv.FormatFloat(x, 'g', 3, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 2, 64)
 }
 
 func span(x *[2]float64) string {
 	if x == nil {
 		return "-"
 	}
-	return fmt.Sprintf("%.2f-%.2f", x[0], x[1])
+	return short(x[0]) + "-" + short(x[1])
 }
 
 // WriteCSV writes the rows with the names that they have in JSON.

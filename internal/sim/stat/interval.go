@@ -44,6 +44,18 @@ func Mean(values []float64) (float64, Interval) {
 	return mean, Interval{mean - half, mean + half}
 }
 
+// Positive is Mean for values above 0 that vary by factors rather than by
+// amounts, such as latencies: the interval is that of their logarithms.
+func Positive(values []float64) (float64, Interval) {
+	mean, _ := Mean(values)
+	logs := make([]float64, len(values))
+	for i, v := range values {
+		logs[i] = math.Log(v)
+	}
+	_, ci := Mean(logs)
+	return mean, Interval{math.Exp(ci.Low), math.Exp(ci.High)}
+}
+
 // Ratio returns the geometric mean of the ratios a[i]/b[i], where both are from
 // runs of the same seed, and its 99 % confidence interval. Pairing takes out
 // what the seed does to both.
