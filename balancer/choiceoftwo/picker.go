@@ -29,7 +29,7 @@ func (b *policy) newPicker(ready []*readyPicker) *picker {
 	for i, p := range ready {
 		cores[i] = p.endpoint.core
 	}
-	return &picker{policy: b, ready: ready, fleet: b.group.NewFleet(cores, b.now())}
+	return &picker{policy: b, ready: ready, fleet: b.group.NewFleet(cores)}
 }
 
 // Pick implements balancer.Picker.

@@ -27,7 +27,7 @@ func provenFleet(t testing.TB, p Params, n int) (*Group, *Fleet, int64) {
 	for _, e := range endpoints {
 		answer(e, now-10*ms, 10*ms)
 	}
-	return g, g.NewFleet(endpoints, now), now
+	return g, g.NewFleet(endpoints), now
 }
 
 func answer(e *Endpoint, start, latency int64) {

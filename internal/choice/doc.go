@@ -8,7 +8,7 @@
 //
 //	group := choice.NewGroup(params)
 //	a, b := group.NewEndpoint(now), group.NewEndpoint(now)
-//	fleet := group.NewFleet([]*choice.Endpoint{a, b}, now)
+//	fleet := group.NewFleet([]*choice.Endpoint{a, b})
 //
 //	i := fleet.Pick(now, random)
 //	call := fleet.Endpoint(i).Begin(now, false)

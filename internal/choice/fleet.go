@@ -1,5 +1,7 @@
 package choice
 
+import "sync/atomic"
+
 // Reason says why an endpoint is passed over or held back. Reasons combine.
 type Reason uint8
 
@@ -22,11 +24,13 @@ type Random interface{ Uint64() uint64 }
 type Fleet struct {
 	group     *Group
 	endpoints []*Endpoint
+	picked    atomic.Bool
 }
 
-// NewFleet returns a fleet of endpoints of this group. There must be at least one.
-func (g *Group) NewFleet(endpoints []*Endpoint, now int64) *Fleet {
-	g.refresh(now, endpoints)
+// NewFleet returns a fleet of endpoints of this group. There must be at least
+// one. Nothing is done with them yet: while a thousand endpoints come up, one
+// by one, there are a thousand fleets, most of which are never picked from.
+func (g *Group) NewFleet(endpoints []*Endpoint) *Fleet {
 	return &Fleet{group: g, endpoints: endpoints}
 }
 
@@ -44,7 +48,7 @@ func (f *Fleet) Pick(now int64, random Random) int {
 	if len(f.endpoints) == 1 {
 		return 0
 	}
-	if due := f.group.refreshAt.Load(); now >= due && f.group.refreshAt.CompareAndSwap(due, now+refreshInterval) {
+	if f.due(now) {
 		f.group.refresh(now, f.endpoints)
 	}
 	o := f.group.outlook(now)
@@ -55,6 +59,15 @@ func (f *Fleet) Pick(now int64, random Random) int {
 		return a.better(b).index
 	}
 	return f.search(&o, a, b, random)
+}
+
+// due tells one pick in a while, and the first one, to look at the whole fleet.
+func (f *Fleet) due(now int64) bool {
+	if !f.picked.Load() && f.picked.CompareAndSwap(false, true) {
+		return true
+	}
+	at := f.group.refreshAt.Load()
+	return now >= at && f.group.refreshAt.CompareAndSwap(at, now+refreshInterval)
 }
 
 // search goes on from two candidates of which at least one is passed over.

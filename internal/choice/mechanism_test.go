@@ -62,7 +62,7 @@ func TestAnEndpointInProbationGetsOneCallAtMost(t *testing.T) {
 	g, _, now := provenFleet(t, DefaultParams(), 1)
 	old, fresh := g.NewEndpoint(1), g.NewEndpoint(now)
 	answer(old, now, 1)
-	f := g.NewFleet([]*Endpoint{old, fresh}, now)
+	f := g.NewFleet([]*Endpoint{old, fresh})
 	random := newRandom(1)
 	most := int64(0)
 	for range 2000 {
@@ -77,7 +77,7 @@ func TestAnEndpointInProbationGetsOneCallAtMost(t *testing.T) {
 func TestWhenAllAreInProbationNoneIsHeld(t *testing.T) {
 	g := NewGroup(DefaultParams(), false)
 	now := sec
-	f := g.NewFleet([]*Endpoint{g.NewEndpoint(now), g.NewEndpoint(now)}, now)
+	f := g.NewFleet([]*Endpoint{g.NewEndpoint(now), g.NewEndpoint(now)})
 	random := newRandom(1)
 	for range 100 {
 		f.Endpoint(f.Pick(now, random)).Begin(now, false)
@@ -111,7 +111,7 @@ func TestAStreamOpenForSomeSecondsCountsAsAnAnswer(t *testing.T) {
 	g, _, now := provenFleet(t, DefaultParams(), 1)
 	old, fresh := g.NewEndpoint(1), g.NewEndpoint(now)
 	answer(old, now, 1)
-	f := g.NewFleet([]*Endpoint{old, fresh}, now)
+	f := g.NewFleet([]*Endpoint{old, fresh})
 	fresh.Begin(now, true)
 	random := newRandom(1)
 	for _, step := range []struct {
@@ -146,7 +146,7 @@ func TestLeavingProbationIsARamp(t *testing.T) {
 		answer(e, 1, 10*ms)
 	}
 	answer(endpoints[3], now, 10*ms)
-	f := g.NewFleet(endpoints, now)
+	f := g.NewFleet(endpoints)
 	last := 0.0
 	for after := int64(0); after <= 11; after++ {
 		s := shareOfLast(f, now+after*sec)
@@ -190,7 +190,8 @@ func TestWhenAllAreNewNoneIsHeldBack(t *testing.T) {
 	for _, e := range endpoints {
 		answer(e, now, ms)
 	}
-	f := g.NewFleet(endpoints, now+2*ms)
+	f := g.NewFleet(endpoints)
+	f.Pick(now+2*ms, newRandom(1))
 	for _, e := range endpoints {
 		if w := g.relative(weightAt(e, now+2*ms)); w != 1 {
 			t.Errorf("relative weight %v", w)

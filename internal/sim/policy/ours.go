@@ -72,7 +72,7 @@ func (o *ours) Update(now int64, listed, ready []int32) {
 		}
 		o.wasReady[s] = true
 	}
-	o.fleet = o.group.NewFleet(fleet, now)
+	o.fleet = o.group.NewFleet(fleet)
 }
 
 func (o *ours) Pick(now int64) (int32, int32) {
