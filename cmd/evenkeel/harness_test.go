@@ -155,7 +155,7 @@ func (m *runningMesh) request(ctx context.Context, method, url, body string, hea
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	r.Header.Set("Grpc-Timeout", "2S")
+	r.Header.Set("Grpc-Timeout", "5S")
 	answer, err := client.Do(r)
 	if err != nil {
 		return 0, "", err

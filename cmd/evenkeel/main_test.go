@@ -34,6 +34,7 @@ func TestWrongCommandLinesAreOneClearLineAndExitWith2(t *testing.T) {
 		{"mesh --listen nowhere", "--listen nowhere"},
 		{"mesh --listen 127.0.0.1:0 --state " + thesis, thesis},
 		{"mesh --listen 127.0.0.1:0 --state /no/such/dir/mesh.json", "/no/such/dir"},
+		{"mesh --listen 127.0.0.1:0 --data " + thesis, "--data " + thesis},
 		{"mesh --replicas film=3", "movie, production, talent"},
 		{"mesh --replicas movie=none", "1 to 50"},
 		{"mesh --speed movie/9=1", "movie/1 to movie/3"},

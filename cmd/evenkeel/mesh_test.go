@@ -216,7 +216,7 @@ func (m *runningMesh) checkFreeze(t *testing.T) {
 	if !slices.Contains(m.state().ids(), "movie/3") {
 		t.Error("a frozen replica is not listed")
 	}
-	traffic.more(t, 1000)
+	traffic.more(t, 400)
 	// Each caller may have had a call in flight there, and a few more are sent to
 	// see whether it is still silent.
 	traffic.end(t, 2*callers)

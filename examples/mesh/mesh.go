@@ -2,22 +2,17 @@ package mesh
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/balancer"
-	"google.golang.org/grpc/xds"
 
 	"github.com/evenkeel/evenkeel/balancer/choiceoftwo"
 	"github.com/evenkeel/evenkeel/examples/mesh/data"
@@ -28,8 +23,6 @@ import (
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/fleet"
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/keys"
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/load"
-	"github.com/evenkeel/evenkeel/examples/mesh/internal/peers"
-	"github.com/evenkeel/evenkeel/examples/mesh/internal/protocol"
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/state"
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/supervisor"
 )
@@ -37,6 +30,9 @@ import (
 const (
 	// readyTimeout is how long everything may take to come up.
 	readyTimeout = time.Minute
+	// reportingPeriod is how often clients get load reports out of band. It is
+	// shorter than the time after which they ping (see package peers).
+	reportingPeriod = 5 * time.Second
 	// loopback is where replicas listen, at ports of the system's choice.
 	loopback = "127.0.0.1:0"
 )
@@ -88,14 +84,6 @@ func start(ctx context.Context, o options, log *slog.Logger) (*mesh, error) {
 	return m, nil
 }
 
-// announce lets others find the mesh, from now until it stops.
-func (m *mesh) announce() {
-	m.mu.Lock()
-	m.ready = true
-	m.mu.Unlock()
-	m.save()
-}
-
 // claim takes what the command line names and what others may hold already.
 func (m *mesh) claim(context.Context) (err error) {
 	if m.listener, err = net.Listen("tcp", m.options.listen); err != nil {
@@ -142,7 +130,11 @@ func (m *mesh) makeData(ctx context.Context) error {
 	if m.data == "" {
 		m.data = filepath.Join(m.dir, "data")
 	}
-	return data.SeedAll(ctx, m.data)
+	err := data.SeedAll(ctx, m.data)
+	if err != nil && m.options.data != "" && ctx.Err() == nil {
+		err = &UsageError{fmt.Errorf("--data %s: %w", m.data, err)}
+	}
+	return err
 }
 
 // startPlane starts the control plane. From here on choice_of_two, wherever it is
@@ -152,7 +144,7 @@ func (m *mesh) startPlane(context.Context) error {
 	balancer.Register(choiceoftwo.NewBuilder(choiceoftwo.WithMonitor(m.monitor)))
 	// Reports out of band reach clients that make few calls, too, and tell at
 	// once of a server that drains.
-	config, err := choiceoftwo.Config{EnableOOBLoadReport: true, OOBReportingPeriod: time.Second}.MarshalJSON()
+	config, err := choiceoftwo.Config{EnableOOBLoadReport: true, OOBReportingPeriod: reportingPeriod}.MarshalJSON()
 	if err != nil {
 		return err
 	}
@@ -165,172 +157,9 @@ func (m *mesh) startPlane(context.Context) error {
 	return err
 }
 
-func (m *mesh) startReplicas(ctx context.Context) error {
-	executable, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	m.supervisor = supervisor.New(supervisor.Config{
-		Command:   []string{executable, "mesh-replica"},
-		Replicas:  m.options.replicas,
-		Restart:   m.options.restart,
-		Configure: m.configure,
-		Changed:   m.publish,
-		Logger:    m.log,
-	})
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	return m.supervisor.WaitReady(ctx)
-}
-
-// configure says what a replica is told at its start. It gets a new identity in
-// each life.
-func (m *mesh) configure(r fleet.Replica, last protocol.Ready) (*protocol.Config, []string, error) {
-	own, err := m.ca.Issue(certs.ServiceID(r.ID.Service), r.ID.Service)
-	if err != nil {
-		return nil, nil, err
-	}
-	c := &protocol.Config{
-		ID: r.ID.String(), Listen: loopback, Database: filepath.Join(m.data, r.ID.Service+".db"),
-		JWKSFile: m.jwksFile(), APIKeySHA256: m.keys.APIKeySHA256(),
-		Workers: r.Workers, Speed: r.Speed, ServiceTime: m.options.work,
-	}
-	c.CA, c.Cert, c.Key = own.PEM()
-	if last.Address != "" {
-		c.Listen = last.Address
-	}
-	// One of the services also embeds the gateway, as a user's would.
-	if r.ID.Service == fleet.Talent {
-		c.REST = loopback
-		if last.REST != "" {
-			c.REST = strings.TrimPrefix(last.REST, "http://")
-		}
-	}
-	bootstrap := control.Bootstrap(m.plane.Address(), control.Node{ID: c.ID, Zone: zone(r.ID)})
-	return c, replicaEnv(os.Environ(), bootstrap), nil
-}
-
-// replicaEnv is the parent's environment with another xDS bootstrap config.
-func replicaEnv(environ []string, bootstrap []byte) []string {
-	environ = slices.DeleteFunc(environ, func(v string) bool { return strings.HasPrefix(v, "GRPC_XDS_BOOTSTRAP") })
-	return append(environ, "GRPC_XDS_BOOTSTRAP_CONFIG="+string(bootstrap))
-}
-
-// zone spreads a service's replicas over three zones.
-func zone(id fleet.ID) string { return "zone-" + string(rune('a'+(id.Number-1)%3)) }
-
-// publish tells the clients, and those who read the state file, how things stand.
-func (m *mesh) publish(replicas []supervisor.Status) {
-	endpoints := map[string][]control.Endpoint{}
-	for _, r := range replicas {
-		if r.Listed() {
-			endpoints[r.ID.Service] = append(endpoints[r.ID.Service], control.Endpoint{
-				Address: r.Address, Zone: zone(r.ID), Draining: r.State == supervisor.Draining,
-			})
-		}
-	}
-	for _, service := range fleet.Services() {
-		if err := m.plane.Publish(service, endpoints[service]); err != nil {
-			m.log.Error("endpoints not published", "cause", err)
-		}
-	}
-	m.save()
-}
-
-// openDoor opens the front door. Its channels are gRPC clients like any other,
-// but for this: gRPC reads its bootstrap config from the environment when the
-// process starts, and the control plane was not there then.
-func (m *mesh) openDoor(context.Context) error {
-	own, err := m.ca.Issue(certs.GatewayID)
-	if err != nil {
-		return err
-	}
-	resolver, err := xds.NewXDSResolverWithConfigForTesting(
-		control.Bootstrap(m.plane.Address(), control.Node{ID: "gateway", Zone: "zone-a"}))
-	if err != nil {
-		return err
-	}
-	conns := map[string]grpc.ClientConnInterface{}
-	for _, service := range fleet.Services() {
-		conn, err := peers.Dial(service, own, grpc.WithResolvers(resolver))
-		if err != nil {
-			return err
-		}
-		m.conns = append(m.conns, conn)
-		conns[service] = conn
-	}
-	m.door, err = door.New(door.Config{
-		Trust:  door.Trust{JWKSFile: m.jwksFile(), APIKeySHA256: m.keys.APIKeySHA256()},
-		Conns:  conns,
-		Logger: m.log,
-	})
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	served := make(chan error, 1)
-	listener := m.listener
-	m.listener = nil // the door's, from here on
-	go func() {
-		err := m.door.Serve(ctx, listener)
-		if err != nil {
-			m.failed <- fmt.Errorf("the front door broke: %w", err)
-		}
-		served <- err
-	}()
-	m.closeDoor = func() error {
-		cancel()
-		return <-served
-	}
-	m.restURL = restURL(listener.Addr())
-	return nil
-}
-
 func (m *mesh) takeCommands(context.Context) (err error) {
 	m.admin, err = admin.Start(m.supervisor)
 	return err
-}
-
-// awaitAnswers waits until each service answers through the front door.
-func (m *mesh) awaitAnswers(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
-	defer cancel()
-	for _, path := range []string{"/v1/movies", "/v1/productions", "/v1/people"} {
-		if err := m.awaitAnswer(ctx, path); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (m *mesh) awaitAnswer(ctx context.Context, path string) error {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-	for {
-		status, err := m.ask(ctx, &client, path)
-		if err == nil && status == http.StatusOK {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("the front door does not serve %s (status %d): %w", path, status, errors.Join(err, ctx.Err()))
-		case err := <-m.failed:
-			return err
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-}
-
-func (m *mesh) ask(ctx context.Context, client *http.Client, path string) (int, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, m.restURL+path+"?page_size=1", nil)
-	if err != nil {
-		return 0, err
-	}
-	request.Header.Set("X-API-Key", m.keys.APIKey())
-	answer, err := client.Do(request)
-	if err != nil {
-		return 0, err
-	}
-	return answer.StatusCode, answer.Body.Close()
 }
 
 func (m *mesh) startLoad() {
@@ -355,52 +184,6 @@ func (m *mesh) startLoad() {
 	}
 }
 
-// save writes the state file and enters the mesh in the registry, if it is
-// announced and something has changed.
-func (m *mesh) save() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.ready {
-		return
-	}
-	f := m.facts()
-	encoded, err := json.Marshal(f)
-	if err != nil || string(encoded) == string(m.saved) {
-		return
-	}
-	if m.file != nil {
-		err = m.file.Write(f)
-	}
-	if m.registry != nil {
-		err = errors.Join(err, m.registry.Enter(state.Entry{PID: f.PID, REST: f.REST, Admin: f.Admin}))
-	}
-	if err != nil {
-		m.log.Error("state not written", "cause", err)
-		return
-	}
-	m.saved = encoded
-}
-
-// facts are what others may know of the mesh.
-func (m *mesh) facts() state.Mesh {
-	token, err := m.keys.Token(time.Now())
-	if err != nil {
-		m.log.Error("no token", "cause", err)
-	}
-	f := state.Mesh{
-		REST: m.restURL, Token: token, APIKey: m.keys.APIKey(), XDS: m.plane.Address(),
-		PID: os.Getpid(), Admin: m.admin.Admin(), Replicas: []state.Replica{},
-	}
-	for _, r := range m.supervisor.Snapshot() {
-		if r.Listed() {
-			f.Replicas = append(f.Replicas, state.Replica{
-				Service: r.ID.Service, ID: r.ID.String(), Address: r.Address, PID: r.PID, State: string(r.State), REST: r.REST,
-			})
-		}
-	}
-	return f
-}
-
 // stop ends everything in order: no new commands and no new load, the front door,
 // the replicas, what they all used. It is quick about it when force is done.
 func (m *mesh) stop(force context.Context) error {
@@ -412,8 +195,10 @@ func (m *mesh) stop(force context.Context) error {
 		errs = append(errs, m.admin.Close())
 	}
 	drained := make(chan error, 1)
-	go func() { drained <- m.closeDoor() }()
-	m.endLoad()
+	go func() {
+		m.endLoad()
+		drained <- m.closeDoor()
+	}()
 	select {
 	case err := <-drained:
 		errs = append(errs, err)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -41,6 +42,9 @@ func (c *RunCommand) Run() error {
 	m, err := start(ctx, o, slog.New(out.events()))
 	if err == nil {
 		err = out.show(ctx, m)
+	}
+	if ctx.Err() != nil {
+		fmt.Fprintln(out.file, "Stopping. Once more forces it.")
 	}
 	if m != nil {
 		err = errors.Join(err, m.stop(force))
@@ -98,15 +102,15 @@ func quietGRPC() {
 
 // display shows a mesh on a terminal, or prints plain lines.
 type display struct {
-	file   *os.File
-	screen *view.Screen // nil unless the file is a terminal
-	log    *view.Events
+	file  *os.File
+	log   *view.Events
+	table atomic.Bool // there is a table, which shows the events too
 }
 
 func (d *display) events() *view.Events {
 	d.log = view.NewEvents(func(line string) {
 		// Before there is a table, and without one, events are lines of their own.
-		if d.screen == nil {
+		if !d.table.Load() {
 			fmt.Fprintln(d.file, line)
 		}
 	})
@@ -128,10 +132,10 @@ func (d *display) show(ctx context.Context, m *mesh) error {
 		}
 	}
 	if screen, ok := view.NewScreen(d.file, head); ok {
-		d.screen = screen
+		d.table.Store(true)
 		defer func() {
 			screen.Close()
-			d.screen = nil
+			d.table.Store(false)
 		}()
 		every, draw = drawEvery, func() {
 			rows, load := sample()

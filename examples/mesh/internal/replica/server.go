@@ -30,6 +30,10 @@ const (
 	// reportingFloor is the shortest interval at which clients get load reports
 	// out of band.
 	reportingFloor = 100 * time.Millisecond
+	// reportingWindow is what the reported load is a mean over. Measuring it
+	// wakes the process ten times in that long: nine replicas on one machine add
+	// up, even with nothing to do.
+	reportingWindow = 3 * time.Second
 	// pingFloor is how often clients may ping. See peers.Dial.
 	pingFloor = 5 * time.Second
 )
@@ -68,7 +72,12 @@ func newServer(ctx context.Context, config *protocol.Config, log *slog.Logger) (
 	if err != nil {
 		return nil, err
 	}
-	s.reporter, err = orca.NewReporter(orca.WithUtilization(s.pool.Load), orca.WithMinReportingInterval(reportingFloor), orca.WithLogger(log))
+	s.reporter, err = orca.NewReporter(
+		orca.WithUtilization(s.pool.Load),
+		orca.WithWindow(reportingWindow),
+		orca.WithMinReportingInterval(reportingFloor),
+		orca.WithLogger(log),
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -265,9 +265,7 @@ func (m *member) end(ctx context.Context) {
 	if p == nil {
 		return
 	}
-	if state == Frozen {
-		p.thaw()
-	}
+	p.thaw() // It may be frozen, by us or by somebody else; if not, nothing happens.
 	within := patience
 	if deadline, ok := ctx.Deadline(); ok {
 		within = time.Until(deadline) * 3 / 4 // the rest is for ending
