@@ -1,6 +1,6 @@
 // Package scenario describes what is simulated: servers, clients, the network
 // between them, what is reported and what goes wrong. A scenario is a YAML
-// file; docs/simulator.md documents every field. Twenty and more are built in.
+// file; internal/sim/README.md documents every field. Twenty and more are built in.
 //
 //	s, err := scenario.Parse("mine.yaml", data)
 //	builtin, err := scenario.Builtin("two-speed")
