@@ -182,8 +182,8 @@ func (m *runningMesh) get(status int, path string, headers ...string) map[string
 	return v
 }
 
-// traffic is a steady stream of reads of one service by a few callers, each with
-// one request under way at most.
+// traffic is a steady stream of one request by a few callers, each with one under
+// way at most.
 type traffic struct {
 	sent, failed atomic.Int64
 	mu           sync.Mutex
@@ -192,14 +192,14 @@ type traffic struct {
 	callers      sync.WaitGroup
 }
 
-func (m *runningMesh) traffic(callers int, path string) *traffic {
+func (m *runningMesh) traffic(callers int, method, path, body string) *traffic {
 	ctx, cancel := context.WithCancel(context.Background())
 	tr := &traffic{stop: cancel}
 	for range callers {
 		tr.callers.Go(func() {
 			for ctx.Err() == nil {
 				// Its own context, so that no request is cut in the end.
-				status, text, err := m.request(context.Background(), http.MethodGet, m.first.REST+path, "")
+				status, text, err := m.request(context.Background(), method, m.first.REST+path, body)
 				tr.sent.Add(1)
 				if err != nil || status != http.StatusOK {
 					tr.failed.Add(1)

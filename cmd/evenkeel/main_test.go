@@ -15,6 +15,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv("EVENKEEL_TEST_COMMAND") != "" {
 		os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 	}
+	if path := os.Getenv("EVENKEEL_TEST_WRITER"); path != "" {
+		os.Exit(holdLock(path))
+	}
 	os.Exit(m.Run())
 }
 

@@ -195,7 +195,7 @@ func (m *runningMesh) checkKill(t *testing.T) {
 	m.t = t
 	before := m.pid("movie/1")
 	const callers = 4
-	traffic := m.traffic(callers, "/v1/movies/1")
+	traffic := m.traffic(callers, http.MethodGet, "/v1/movies/1", "")
 	traffic.more(t, 50)
 	// As a stranger would, from outside.
 	if err := syscall.Kill(before, syscall.SIGKILL); err != nil {
@@ -210,7 +210,7 @@ func (m *runningMesh) checkKill(t *testing.T) {
 func (m *runningMesh) checkFreeze(t *testing.T) {
 	m.t = t
 	const callers = 4
-	traffic := m.traffic(callers, "/v1/movies/1")
+	traffic := m.traffic(callers, http.MethodGet, "/v1/movies/1", "")
 	traffic.more(t, 100)
 	m.mustCommand("freeze", "movie/3")
 	if !slices.Contains(m.state().ids(), "movie/3") {
@@ -222,7 +222,7 @@ func (m *runningMesh) checkFreeze(t *testing.T) {
 	traffic.end(t, 2*callers)
 
 	m.mustCommand("thaw", "movie/3")
-	traffic = m.traffic(callers, "/v1/movies/1")
+	traffic = m.traffic(callers, http.MethodGet, "/v1/movies/1", "")
 	traffic.more(t, 100)
 	traffic.end(t, 0)
 }
@@ -230,7 +230,7 @@ func (m *runningMesh) checkFreeze(t *testing.T) {
 func (m *runningMesh) checkDrain(t *testing.T) {
 	m.t = t
 	pid := m.pid("movie/2")
-	traffic := m.traffic(4, "/v1/movies/1")
+	traffic := m.traffic(4, http.MethodGet, "/v1/movies/1", "")
 	traffic.more(t, 50)
 	m.mustCommand("drain", "movie/2")
 	if alive(pid) || m.pid("movie/2") != 0 {
