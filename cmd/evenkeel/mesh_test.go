@@ -352,3 +352,24 @@ func TestDataIsKeptWhereItIsToldTo(t *testing.T) {
 		t.Errorf("exit %d, want 0", code)
 	}
 }
+
+func TestTheMeshEndsInOrderWhenNobodyReadsItsOutput(t *testing.T) {
+	m := &runningMesh{t: t, dir: t.TempDir()}
+	cmd := exec.Command(os.Args[0], "mesh", "--listen", "127.0.0.1:0", "--state", m.stateFile(), "--replicas", "movie=1,production=1,talent=1")
+	cmd.Env = m.env()
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill() // for when the test stops half-way
+	if _, err := bufio.NewReader(stdout).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	stdout.Close()
+	if err := cmd.Wait(); err != nil || exists(m.stateFile()) {
+		t.Errorf("it ended with %v; the state file is there: %v", err, exists(m.stateFile()))
+	}
+}

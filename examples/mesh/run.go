@@ -3,11 +3,11 @@ package mesh
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -44,7 +44,7 @@ func (c *RunCommand) Run() error {
 		err = out.show(ctx, m)
 	}
 	if ctx.Err() != nil {
-		fmt.Fprintln(out.file, "Stopping. Once more forces it.")
+		out.print("Stopping. Once more forces it.\n")
 	}
 	if m != nil {
 		err = errors.Join(err, m.stop(force))
@@ -65,8 +65,9 @@ func signals() (first, second context.Context, release func()) {
 	first, cancelFirst := context.WithCancel(context.Background())
 	second, cancelSecond := context.WithCancel(context.Background())
 	received := make(chan os.Signal, 2)
-	// SIGPIPE: nobody reads what is printed any longer, as behind `| head`.
-	signal.Notify(received, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	signal.Notify(received, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// Whether anybody reads what is printed is seen by writing it, see display.
+	signal.Ignore(syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
 		var at time.Time
@@ -106,19 +107,26 @@ type display struct {
 	file  *os.File
 	log   *view.Events
 	table atomic.Bool // there is a table, which shows the events too
+	deaf  atomic.Bool // nobody reads any longer, as behind `| head`
+}
+
+func (d *display) print(text string) {
+	if _, err := io.WriteString(d.file, text); err != nil {
+		d.deaf.Store(true)
+	}
 }
 
 func (d *display) events() *view.Events {
 	d.log = view.NewEvents(func(line string) {
 		// Before there is a table, and without one, events are lines of their own.
 		if !d.table.Load() {
-			fmt.Fprintln(d.file, line)
+			d.print(line + "\n")
 		}
 	})
 	return d.log
 }
 
-// show shows the mesh until ctx is done or the mesh breaks.
+// show shows the mesh until ctx is done, the mesh breaks, or nobody looks.
 func (d *display) show(ctx context.Context, m *mesh) error {
 	var sampler view.Sampler
 	var loads loadSampler
@@ -128,9 +136,7 @@ func (d *display) show(ctx context.Context, m *mesh) error {
 	head := banner(m.facts())
 	every, draw := printEvery, func() {
 		rows, load := sample()
-		for _, line := range view.Lines(time.Now(), rows, load) {
-			fmt.Fprintln(d.file, line)
-		}
+		d.print(strings.Join(view.Lines(time.Now(), rows, load), "\n") + "\n")
 	}
 	if screen, ok := view.NewScreen(d.file, head); ok {
 		d.table.Store(true)
@@ -144,14 +150,14 @@ func (d *display) show(ctx context.Context, m *mesh) error {
 		}
 		draw()
 	} else {
-		fmt.Fprint(d.file, head)
+		d.print(head)
 		sample()
 	}
 	m.announce() // when it is printed where to go, so that it can be relied on
 
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	for {
+	for !d.deaf.Load() {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -162,4 +168,5 @@ func (d *display) show(ctx context.Context, m *mesh) error {
 			m.save()
 		}
 	}
+	return nil
 }
