@@ -39,11 +39,12 @@ type Call struct {
 	start  int64
 	queue  float64 // the queue that was expected
 	stream bool
+	cold   bool // begun before the endpoint had answered anything
 }
 
 // Begin counts a call that was picked. A stream owes no answer.
 func (e *Endpoint) Begin(now int64, stream bool) Call {
-	c := Call{start: now, stream: stream}
+	c := Call{start: now, stream: stream, cold: e.InProbation()}
 	before := int64(e.begun.Add(1) - 1 - e.ended.Load())
 	if stream {
 		if e.streams.Add(1) == 1 {
@@ -102,7 +103,9 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 		e.report(now, &o.Report)
 	}
 	e.prove(now)
-	if o.OK && !c.stream {
+	// The first call pays for what a server sets up once, and its caller for the
+	// connection: it says little of those to come.
+	if o.OK && !c.stream && !c.cold {
 		e.observed.add(float64(latency), c.queue+1, view.fade(old.perRequestAt))
 		e.capacity.calibrate(float64(latency), c.queue+1)
 		e.combine(now)

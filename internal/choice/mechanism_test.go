@@ -406,3 +406,18 @@ func TestHistogramQuantilesAreWithinABucket(t *testing.T) {
 		}
 	}
 }
+
+func TestASlowFirstAnswerDoesNotCondemn(t *testing.T) {
+	p := DefaultParams()
+	p.SlowStartWindow, p.ProbationRamp = 0, 0
+	g := NewGroup(p, false)
+	a, b := g.NewEndpoint(1), g.NewEndpoint(1)
+	f := g.NewFleet([]*Endpoint{a, b})
+	answer(a, sec, 900*ms) // its first
+	for i := range int64(20) {
+		answer(b, 2*sec+i, 10*ms)
+	}
+	if s := shares(f, 3*sec, 1000, newRandom(1)); s[0] < 0.3 {
+		t.Errorf("an endpoint whose first answer was slow gets a share of %.2f", s[0])
+	}
+}
