@@ -88,10 +88,9 @@ func (x *exchange) refuseBody() *problem.Problem {
 	if r.ContentLength < 0 {
 		// It may be empty, chunked as it is.
 		var first [1]byte
-		x.setReadDeadline(time.Now().Add(x.gateway.config.Timeouts.ReadBody))
 		n, err := io.ReadFull(r.Body, first[:])
-		x.setReadDeadline(time.Time{})
 		if n == 0 && errors.Is(err, io.EOF) {
+			x.bodyIsRead()
 			return nil
 		}
 		if n == 0 {
@@ -162,15 +161,14 @@ func (x *exchange) readAll(from io.Reader) *problem.Problem {
 	if announced := x.request.ContentLength; announced > 0 {
 		buf.Grow(int(min(announced, firstRead)) + bytes.MinRead)
 	}
-	x.setReadDeadline(time.Now().Add(x.gateway.config.Timeouts.ReadBody))
 	n, err := buf.ReadFrom(io.LimitReader(from, limit+1))
-	x.setReadDeadline(time.Time{})
 	switch {
 	case n > limit || x.bytesIn > limit:
 		return x.tooLarge()
 	case err != nil:
 		return x.readFailed(err)
 	}
+	x.bodyIsRead()
 	x.body = buf.Bytes()
 	return nil
 }
@@ -179,7 +177,7 @@ func (x *exchange) readFailed(err error) *problem.Problem {
 	x.reason = "the body could not be read"
 	x.leaveBody()
 	switch {
-	case isTimeout(err):
+	case isTimeout(err), !time.Now().Before(x.bodyDeadline): // a broken trailer hides the cause
 		return problem.New(http.StatusRequestTimeout, codes.DeadlineExceeded, "the body did not arrive in time")
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), isCorrupt(err):
 		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the body is not valid gzip")
@@ -199,6 +197,20 @@ func isCorrupt(err error) bool {
 	var corrupt flate.CorruptInputError
 	return errors.As(err, &corrupt)
 }
+
+// boundBody gives a request's body a deadline before anything is known of it. It
+// holds for what net/http reads, too: a body that was refused is read to its
+// end before the connection is used again, and even before the answer is sent.
+func (x *exchange) boundBody() {
+	if x.request.ContentLength != 0 {
+		x.bodyDeadline = time.Now().Add(x.gateway.config.Timeouts.ReadBody)
+		x.setReadDeadline(x.bodyDeadline)
+	}
+}
+
+// bodyIsRead lifts the deadline: from now on, reading only tells whether the
+// caller is still there.
+func (x *exchange) bodyIsRead() { x.setReadDeadline(time.Time{}) }
 
 // setReadDeadline does nothing where the server has no deadlines.
 func (x *exchange) setReadDeadline(at time.Time) { _ = x.writer.control.SetReadDeadline(at) }

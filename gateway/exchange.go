@@ -35,6 +35,8 @@ type exchange struct {
 	timeout     time.Duration
 	body        []byte
 	bytesIn     int64
+	// bodyDeadline is when the body must have been read; zero if there is none.
+	bodyDeadline time.Time
 
 	// called is set once the backend may have seen the call; what it answers is
 	// its own then. A bidirectional stream sets both from its sending side.
@@ -111,6 +113,9 @@ func (x *exchange) checkURL() *problem.Problem {
 // findRoute resolves the method that is called. From here on, only that counts,
 // however the path was written.
 func (x *exchange) findRoute() *problem.Problem {
+	if x.request.Method == http.MethodOptions && x.request.RequestURI == "*" {
+		return nil // it asks for no path, only whether there is a server
+	}
 	path, escaped := route.Path(x.request.URL)
 	tree := x.gateway.tree.Load()
 	x.match = tree.Match(x.request.Method, path, escaped)

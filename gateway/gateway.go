@@ -62,6 +62,7 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// Asks the caller to come back on another connection.
 		h.Set("Connection", "close")
 	}
+	x.boundBody()
 	if g.serveHealth(x) {
 		return
 	}

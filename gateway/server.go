@@ -85,6 +85,8 @@ func (g *Gateway) newServer() *http.Server {
 		IdleTimeout:       c.Timeouts.Idle,
 		MaxHeaderBytes:    c.Limits.HeaderBytes,
 		Protocols:         protocols,
+		// `OPTIONS *` is answered by the exchange, within its limits.
+		DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: c.Limits.StreamsPerConnection,
 			SendPingTimeout:      c.Timeouts.Idle,
