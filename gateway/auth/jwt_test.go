@@ -20,6 +20,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -183,6 +184,26 @@ func TestScopesAreReadInEveryForm(t *testing.T) {
 	}
 }
 
+// TestClaimsAreTakenByExactlyTheirNames: what an issuer lets its users put into
+// a token under other names says nothing.
+func TestClaimsAreTakenByExactlyTheirNames(t *testing.T) {
+	j := newJWT(t, nil)
+	p, err := j.Verify(t.Context(), sign(t, "ES256", claimsNow(
+		"Sub", "root", "SUB", "root", "\u017fub", "root",
+		"Scope", "admin", "\u017fcope", "admin", "zz_scope", "admin", "SCP", []string{"admin"},
+		"ISS", "https://evil.test", "EXP", 1, "Nbf", 1e12, "Aud", "x",
+	)))
+	if err != nil || p.Subject != "ann" || strings.Join(p.Scopes, ",") != "a,b" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	// A fraction of a second and one of several audiences are as in RFC 7519.
+	p, err = j.Verify(t.Context(), sign(t, "ES256", claimsNow(
+		"exp", float64(time.Now().Add(time.Hour).Unix())+0.5, "aud", []string{"x", testAudience})))
+	if err != nil || p.Subject != "ann" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
+
 // raw puts a token together by hand.
 func raw(header, claims string, signature []byte) string {
 	return b64([]byte(header)) + "." + b64([]byte(claims)) + "." + b64(signature)
@@ -245,64 +266,75 @@ func badTokens(t testing.TB) map[string]string {
 	flipped[len(flipped)/2] ^= 1
 	deep := strings.Repeat(`{"a":`, 1000) + "1" + strings.Repeat("}", 1000)
 	return map[string]string{
-		"none":                      raw(`{"alg":"none","typ":"JWT"}`, string(claimsJSON), nil),
-		"None":                      raw(`{"alg":"None"}`, string(claimsJSON), nil),
-		"none with a kid":           raw(`{"alg":"none","kid":"ES256"}`, string(claimsJSON), nil),
-		"none with a signature":     raw(`{"alg":"none","kid":"ES256"}`, string(claimsJSON), []byte("x")),
-		"no alg":                    raw(`{"kid":"ES256"}`, string(claimsJSON), []byte("x")),
-		"alg is no string":          raw(`{"alg":5,"kid":"ES256"}`, string(claimsJSON), []byte("x")),
-		"stripped signature":        parts[0] + "." + parts[1] + ".",
-		"wrong key":                 byOther,
-		"embedded key":              byEmbedded,
-		"HMAC with the PEM":         hs256(rsaPEM, `{"alg":"HS256","kid":"RS256"}`, claimsNow()),
-		"HMAC with the DER":         hs256(rsaPublic, `{"alg":"HS256","kid":"RS256"}`, claimsNow()),
-		"HMAC with nothing":         hs256(nil, `{"alg":"HS256","kid":"RS256"}`, claimsNow()),
-		"wrong alg of the same key": byRS512,
-		"PS256 of the same key":     byPS256,
-		"alg of another key":        sign(t, "ES256", claimsNow(), "kid", "RS256"),
-		"unknown kid":               sign(t, "ES256", claimsNow(), "kid", "nobody"),
-		"no kid among several keys": sign(t, "ES256", claimsNow(), "kid", nil),
-		"kid is no string":          sign(t, "ES256", claimsNow(), "kid", 5),
-		"kid is a path":             sign(t, "ES256", claimsNow(), "kid", "../../etc/passwd"),
-		"huge kid":                  sign(t, "ES256", claimsNow(), "kid", strings.Repeat("k", 1000)),
-		"expired":                   sign(t, "ES256", claimsNow("exp", time.Now().Add(-time.Minute).Unix())),
-		"never expires":             sign(t, "ES256", claimsNow("exp", nil)),
-		"exp is no number":          sign(t, "ES256", claimsNow("exp", "tomorrow")),
-		"exp is huge":               raw(`{"alg":"ES256","kid":"ES256"}`, `{"exp":1e400}`, []byte("x")),
-		"not yet valid":             sign(t, "ES256", claimsNow("nbf", time.Now().Add(time.Minute).Unix())),
-		"wrong audience":            sign(t, "ES256", claimsNow("aud", "https://api.test.evil")),
-		"wrong audiences":           sign(t, "ES256", claimsNow("aud", []string{"a", "b"})),
-		"no audience":               sign(t, "ES256", claimsNow("aud", nil)),
-		"empty audience":            sign(t, "ES256", claimsNow("aud", "")),
-		"wrong issuer":              sign(t, "ES256", claimsNow("iss", "https://id.test/")),
-		"no issuer":                 sign(t, "ES256", claimsNow("iss", nil)),
-		"no subject":                sign(t, "ES256", claimsNow("sub", nil)),
-		"empty subject":             sign(t, "ES256", claimsNow("sub", "")),
-		"subject is no string":      sign(t, "ES256", claimsNow("sub", 5)),
-		"scope is an object":        sign(t, "ES256", claimsNow("scope", map[string]any{"a": 1})),
-		"tampered claims":           parts[0] + "." + string(flipped) + "." + parts[2],
-		"claims of another token":   parts[0] + "." + b64([]byte(strings.Replace(string(claimsJSON), "ann", "root", 1))) + "." + parts[2],
-		"tampered header":           raw(`{"alg":"ES256","kid":"ES256","x":1}`, string(claimsJSON), []byte(parts[2])),
-		"signature with a bit more": parts[0] + "." + parts[1] + "." + parts[2] + "A",
-		"padding":                   good + "==",
-		"oversize":                  sign(t, "ES256", claimsNow("x", strings.Repeat("x", 9000))),
-		"dots only":                 strings.Repeat(".", 8000),
-		"two parts":                 parts[0] + "." + parts[1],
-		"four parts":                good + "." + parts[2],
-		"five parts, as JWE":        good + ".." + parts[2],
-		"empty":                     "",
-		"spaces":                    "   ",
-		"not base64":                "a.b.c",
-		"newline within":            parts[0] + ".\n" + parts[1] + "." + parts[2],
-		"nested junk":               raw(`{"alg":"ES256","kid":"ES256"}`, deep, []byte("x")),
-		"nested junk in the header": raw(`{"alg":"ES256","kid":`+deep+`}`, string(claimsJSON), []byte("x")),
-		"arrays for objects":        raw(`[]`, `[]`, []byte("x")),
-		"null":                      raw(`null`, `null`, []byte("x")),
-		"critical extension":        sign(t, "ES256", claimsNow(), "crit", []string{"exp"}),
-		"unencoded payload":         sign(t, "ES256", claimsNow(), "b64", false),
-		"compressed":                sign(t, "ES256", claimsNow(), "zip", "DEF"),
-		"another kind of token":     sign(t, "ES256", claimsNow(), "typ", "logout+jwt"),
-		"a nested token":            raw(`{"alg":"ES256","kid":"ES256","cty":"JWT"}`, `"`+good+`"`, []byte("x")),
+		"none":                       raw(`{"alg":"none","typ":"JWT"}`, string(claimsJSON), nil),
+		"None":                       raw(`{"alg":"None"}`, string(claimsJSON), nil),
+		"none with a kid":            raw(`{"alg":"none","kid":"ES256"}`, string(claimsJSON), nil),
+		"none with a signature":      raw(`{"alg":"none","kid":"ES256"}`, string(claimsJSON), []byte("x")),
+		"no alg":                     raw(`{"kid":"ES256"}`, string(claimsJSON), []byte("x")),
+		"alg is no string":           raw(`{"alg":5,"kid":"ES256"}`, string(claimsJSON), []byte("x")),
+		"stripped signature":         parts[0] + "." + parts[1] + ".",
+		"wrong key":                  byOther,
+		"embedded key":               byEmbedded,
+		"HMAC with the PEM":          hs256(rsaPEM, `{"alg":"HS256","kid":"RS256"}`, claimsNow()),
+		"HMAC with the DER":          hs256(rsaPublic, `{"alg":"HS256","kid":"RS256"}`, claimsNow()),
+		"HMAC with nothing":          hs256(nil, `{"alg":"HS256","kid":"RS256"}`, claimsNow()),
+		"wrong alg of the same key":  byRS512,
+		"PS256 of the same key":      byPS256,
+		"alg of another key":         sign(t, "ES256", claimsNow(), "kid", "RS256"),
+		"unknown kid":                sign(t, "ES256", claimsNow(), "kid", "nobody"),
+		"no kid among several keys":  sign(t, "ES256", claimsNow(), "kid", nil),
+		"kid is no string":           sign(t, "ES256", claimsNow(), "kid", 5),
+		"kid is a path":              sign(t, "ES256", claimsNow(), "kid", "../../etc/passwd"),
+		"huge kid":                   sign(t, "ES256", claimsNow(), "kid", strings.Repeat("k", 1000)),
+		"expired":                    sign(t, "ES256", claimsNow("exp", time.Now().Add(-time.Minute).Unix())),
+		"never expires":              sign(t, "ES256", claimsNow("exp", nil)),
+		"exp is no number":           sign(t, "ES256", claimsNow("exp", "tomorrow")),
+		"exp is a number in quotes":  sign(t, "ES256", claimsNow("exp", strconv.FormatInt(time.Now().Add(time.Hour).Unix(), 10))),
+		"exp is too far for a clock": sign(t, "ES256", claimsNow("exp", 1e18)),
+		"exp is negative":            sign(t, "ES256", claimsNow("exp", -1e300)),
+		"exp is null":                sign(t, "ES256", claimsNow("exp", json.RawMessage("null"))),
+		"nbf is too far for a clock": sign(t, "ES256", claimsNow("nbf", 1e300)),
+		"claims in capitals": sign(t, "ES256", jwt.MapClaims{
+			"ISS": testIssuer, "AUD": testAudience, "SUB": "ann", "EXP": time.Now().Add(time.Hour).Unix(),
+		}),
+		"only the subject in capitals":  sign(t, "ES256", claimsNow("sub", nil, "Sub", "ann")),
+		"only the audience in capitals": sign(t, "ES256", claimsNow("aud", nil, "AUD", testAudience)),
+		"typ is no string":              sign(t, "ES256", claimsNow(), "typ", 5),
+		"exp is huge":                   raw(`{"alg":"ES256","kid":"ES256"}`, `{"exp":1e400}`, []byte("x")),
+		"not yet valid":                 sign(t, "ES256", claimsNow("nbf", time.Now().Add(time.Minute).Unix())),
+		"wrong audience":                sign(t, "ES256", claimsNow("aud", "https://api.test.evil")),
+		"wrong audiences":               sign(t, "ES256", claimsNow("aud", []string{"a", "b"})),
+		"no audience":                   sign(t, "ES256", claimsNow("aud", nil)),
+		"empty audience":                sign(t, "ES256", claimsNow("aud", "")),
+		"wrong issuer":                  sign(t, "ES256", claimsNow("iss", "https://id.test/")),
+		"no issuer":                     sign(t, "ES256", claimsNow("iss", nil)),
+		"no subject":                    sign(t, "ES256", claimsNow("sub", nil)),
+		"empty subject":                 sign(t, "ES256", claimsNow("sub", "")),
+		"subject is no string":          sign(t, "ES256", claimsNow("sub", 5)),
+		"scope is an object":            sign(t, "ES256", claimsNow("scope", map[string]any{"a": 1})),
+		"tampered claims":               parts[0] + "." + string(flipped) + "." + parts[2],
+		"claims of another token":       parts[0] + "." + b64([]byte(strings.Replace(string(claimsJSON), "ann", "root", 1))) + "." + parts[2],
+		"tampered header":               raw(`{"alg":"ES256","kid":"ES256","x":1}`, string(claimsJSON), []byte(parts[2])),
+		"signature with a bit more":     parts[0] + "." + parts[1] + "." + parts[2] + "A",
+		"padding":                       good + "==",
+		"oversize":                      sign(t, "ES256", claimsNow("x", strings.Repeat("x", 9000))),
+		"dots only":                     strings.Repeat(".", 8000),
+		"two parts":                     parts[0] + "." + parts[1],
+		"four parts":                    good + "." + parts[2],
+		"five parts, as JWE":            good + ".." + parts[2],
+		"empty":                         "",
+		"spaces":                        "   ",
+		"not base64":                    "a.b.c",
+		"newline within":                parts[0] + ".\n" + parts[1] + "." + parts[2],
+		"nested junk":                   raw(`{"alg":"ES256","kid":"ES256"}`, deep, []byte("x")),
+		"nested junk in the header":     raw(`{"alg":"ES256","kid":`+deep+`}`, string(claimsJSON), []byte("x")),
+		"arrays for objects":            raw(`[]`, `[]`, []byte("x")),
+		"null":                          raw(`null`, `null`, []byte("x")),
+		"critical extension":            sign(t, "ES256", claimsNow(), "crit", []string{"exp"}),
+		"unencoded payload":             sign(t, "ES256", claimsNow(), "b64", false),
+		"compressed":                    sign(t, "ES256", claimsNow(), "zip", "DEF"),
+		"another kind of token":         sign(t, "ES256", claimsNow(), "typ", "logout+jwt"),
+		"a nested token":                raw(`{"alg":"ES256","kid":"ES256","cty":"JWT"}`, `"`+good+`"`, []byte("x")),
 	}
 }
 

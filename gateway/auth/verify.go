@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -88,31 +87,6 @@ func (j *JWT) remembered(ctx context.Context, hash [sha256.Size]byte) (*Principa
 	return v.principal, true, nil
 }
 
-// claims are those that are looked at.
-type claims struct {
-	jwt.RegisteredClaims
-	Scope scopeClaim `json:"scope"`
-	SCP   scopeClaim `json:"scp"`
-}
-
-// scopeClaim is a list of scopes, as one string with spaces (RFC 8693, section
-// 4.2) or, as some issuers have it, as an array.
-type scopeClaim []string
-
-func (s *scopeClaim) UnmarshalJSON(raw []byte) error {
-	var text string
-	if err := json.Unmarshal(raw, &text); err == nil {
-		*s = strings.Fields(text)
-		return nil
-	}
-	var list []string
-	if err := json.Unmarshal(raw, &list); err != nil {
-		return errors.New("scope is neither a string nor an array of strings")
-	}
-	*s = list
-	return nil
-}
-
 func (j *JWT) parse(ctx context.Context, token string) (verified, error) {
 	var (
 		c      claims
@@ -169,7 +143,14 @@ func checkHeader(header map[string]any) error {
 			return errors.New("its kid is not a short text")
 		}
 	}
-	switch typ, _ := header["typ"].(string); strings.ToLower(strings.TrimPrefix(strings.ToLower(typ), "application/")) {
+	typ := ""
+	if raw, there := header["typ"]; there {
+		var isText bool
+		if typ, isText = raw.(string); !isText {
+			return errors.New("its typ is not a text")
+		}
+	}
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
 	case "", "jwt", "at+jwt":
 		return nil
 	default:
