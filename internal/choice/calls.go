@@ -167,45 +167,64 @@ func (w *errorWindow) add(now, window int64, failed bool) float64 {
 	return w.failed / (w.total + 1)
 }
 
+// mean is a mean of recent samples. What is left of the earlier ones fades as
+// all knowledge does: after a silence, the next sample counts for more.
+type mean struct{ value, samples float64 }
+
+// add adds a sample to a mean over at most enough of them. known, 0 to 1, is
+// what is left of the earlier ones.
+func (m *mean) add(sample, known, enough float64) {
+	m.samples = min(m.samples*known+1, enough)
+	m.value += (sample - m.value) / m.samples
+}
+
+// sure is the mean as far as it can be relied on: less of it after few samples.
+func (m *mean) sure() float64 { return m.value * m.samples / (m.samples + unsure) }
+
 // observation is what this client sees: the latency of its calls, and the
 // queue that it was seen under. Their ratio is the time that each request in
 // the queue adds (Little's law). Means are of logarithms: latencies have long
 // tails, and one slow call must not condemn its endpoint.
-type observation struct {
-	logLatency, logQueue float64
-	samples              float64
-}
+type observation struct{ logLatency, logQueue mean }
 
-// enoughObserved is how many samples the mean is over once there are enough.
-const enoughObserved = 20
+const (
+	// enoughObserved is over how many calls an endpoint's latency is taken.
+	enoughObserved = 20
+	// unsure is how many calls, or reports, weigh as much as what was supposed
+	// before them.
+	unsure = 2
+)
 
-// add adds a sample. known, 0 to 1, is what is left of the earlier ones.
 func (o *observation) add(latency, queue, known float64) {
-	o.samples = min(o.samples*known+1, enoughObserved)
-	share := 1 / o.samples
-	o.logLatency += share * (math.Log(max(latency, 1)) - o.logLatency)
-	o.logQueue += share * (math.Log(queue) - o.logQueue)
+	o.logLatency.add(math.Log(max(latency, 1)), known, enoughObserved)
+	o.logQueue.add(math.Log(queue), known, enoughObserved)
 }
 
 func (o *observation) perRequest() float64 {
-	if o.samples == 0 {
+	if o.logLatency.samples == 0 {
 		return 0
 	}
-	return math.Exp(o.logLatency - o.logQueue)
+	return math.Exp(o.logLatency.value - o.logQueue.value)
 }
 
 // combine makes the per-request time out of what is observed and what is
 // reported: the geometric mean, since each may be off by a factor.
 func (e *Endpoint) combine(now int64) {
-	perRequest := 0.0
-	switch seen, said := e.observed.perRequest(), e.capacity.perRequest(); {
-	case seen > 0 && said > 0:
-		perRequest = math.Sqrt(seen * said)
-	default:
-		perRequest = max(seen, said)
+	seen, said := e.observed.perRequest(), e.capacity.perRequest()
+	if said > 0 {
+		e.group.suppose(said)
+	} else if seen > 0 {
+		e.group.suppose(seen)
 	}
-	if perRequest > 0 {
-		e.known.perRequest, e.known.perRequestAt = perRequest, now
-		e.group.suppose(perRequest)
+	if n := e.observed.logLatency.samples; n > 0 && n < enoughObserved {
+		// Few calls say little: the rest is what is typical of the fleet.
+		prior := e.group.prior()
+		seen = prior * math.Pow(seen/prior, n/(n+unsure))
+	}
+	switch {
+	case seen > 0 && said > 0:
+		e.known.perRequest, e.known.perRequestAt = math.Sqrt(seen*said), now
+	case seen > 0 || said > 0:
+		e.known.perRequest, e.known.perRequestAt = max(seen, said), now
 	}
 }

@@ -37,13 +37,14 @@ type Endpoint struct {
 
 	mu sync.Mutex
 	// The rest is guarded by mu.
-	known       facts
-	window      errorWindow
-	observed    observation
-	capacity    capacity
-	unanswered  int           // failures in a row without an answer
-	uptime      time.Duration // the last one reported; 0 if none was
-	reconnected bool          // since the last report that had an uptime
+	known        facts
+	window       errorWindow
+	observed     observation
+	capacity     capacity
+	inFlightMean mean
+	unanswered   int           // failures in a row without an answer
+	uptime       time.Duration // the last one reported; 0 if none was
+	reconnected  bool          // since the last report that had an uptime
 
 	successes, failures, cancels uint64 // totals, for whoever watches
 }
@@ -96,6 +97,7 @@ func (e *Endpoint) forget(now, startedAt int64) {
 	e.window = errorWindow{}
 	e.observed = observation{}
 	e.capacity = capacity{}
+	e.inFlightMean = mean{}
 	e.unanswered = 0
 	e.pushbackUntil.Store(0)
 	e.draining.Store(false)

@@ -43,23 +43,21 @@ func (e *Endpoint) report(now int64, r *Report) {
 	if e.draining.Load() != r.Draining {
 		e.draining.Store(r.Draining)
 	}
-	k := &e.known
+	k, view := &e.known, e.group.outlook(now)
+	known := view.fade(k.reportedAt)
 	if valid(r.Utilization) {
 		k.utilization = r.Utilization
 		if valid(r.RPS) {
-			e.capacity.report(r.Utilization, r.RPS)
+			e.capacity.report(r.Utilization, r.RPS, known)
 		}
 	}
 	if r.RPS > 0 && valid(r.EPS) {
 		k.reportedErrorRate = min(r.EPS/r.RPS, 1)
 	}
 	if valid(r.InFlight) {
-		n := float32(min(r.InFlight, math.MaxFloat32))
-		if k.inFlight < 0 {
-			k.inFlightMean = n
-		}
-		k.inFlightMean += inFlightShare * (n - k.inFlightMean)
-		k.inFlight = n
+		n := min(r.InFlight, math.MaxFloat32)
+		e.inFlightMean.add(n, known, enoughReports)
+		k.inFlight, k.inFlightMean = float32(n), float32(e.inFlightMean.sure())
 	}
 	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
 		// The server has seen what this client has begun until now.
@@ -67,8 +65,8 @@ func (e *Endpoint) report(now int64, r *Report) {
 	}
 }
 
-// inFlightShare is the weight of a new in-flight count in their mean.
-const inFlightShare = 0.1
+// enoughReports is over how many reports a server's in-flight count is averaged.
+const enoughReports = 10
 
 func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 
@@ -76,7 +74,7 @@ func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 // make the endpoint look better. The caller holds e.mu.
 func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	own := float64(e.inFlight())
-	old, oldCapacity, wasDraining := e.known, e.capacity, e.draining.Load()
+	old, oldCapacity, oldMean, wasDraining := e.known, e.capacity, e.inFlightMean, e.draining.Load()
 	started := e.startedAt.Load()
 	before := e.cost(o, &e.known, own)
 
@@ -88,7 +86,7 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 		e.combine(o.now)
 	}
 	if e.cost(o, &e.known, own) < before || (wasDraining && !r.Draining) {
-		e.known, e.capacity = old, oldCapacity
+		e.known, e.capacity, e.inFlightMean = old, oldCapacity, oldMean
 		e.draining.Store(wasDraining)
 	}
 }
@@ -123,41 +121,34 @@ func (e *Endpoint) age(now int64, uptime time.Duration) {
 // second, as gRFC A58 weighs it. Its inverse is the time that each request in
 // the queue adds, up to a factor that is learned from the calls.
 type capacity struct {
-	perUnit    float64 // ns of utilization that one request takes; 0 unknown
-	logFactor  float64 // of the observed latency over perUnit x queue
-	calibrated bool
+	perUnit   mean // ns of utilization that one request takes
+	logFactor mean // of the observed latency over perUnit x queue
 }
 
-// minUtilization: below it the ratio is noise.
-const minUtilization = 0.01
+const (
+	// minUtilization: below it the ratio is noise.
+	minUtilization = 0.01
+	// enoughCapacity and enoughFactors are over how many reports and calls the
+	// two are taken. The factor is the server's nature, and changes slowly.
+	enoughCapacity = 5
+	enoughFactors  = 50
+)
 
-func (c *capacity) report(utilization, rps float64) {
-	if utilization < minUtilization || rps <= 0 {
-		return
+func (c *capacity) report(utilization, rps, known float64) {
+	if utilization >= minUtilization && rps > 0 {
+		c.perUnit.add(utilization/rps*1e9, known, enoughCapacity)
 	}
-	perUnit := utilization / rps * 1e9
-	if c.perUnit == 0 {
-		c.perUnit = perUnit
-		return
-	}
-	c.perUnit += 0.2 * (perUnit - c.perUnit)
 }
 
 func (c *capacity) calibrate(latency, queue float64) {
-	if c.perUnit == 0 || queue <= 0 {
-		return
+	if c.perUnit.samples > 0 && queue > 0 {
+		c.logFactor.add(math.Log(max(latency, 1)/(c.perUnit.value*queue)), 1, enoughFactors)
 	}
-	logFactor := math.Log(max(latency, 1) / (c.perUnit * queue))
-	if !c.calibrated {
-		c.logFactor, c.calibrated = logFactor, true
-		return
-	}
-	c.logFactor += 0.02 * (logFactor - c.logFactor)
 }
 
 func (c *capacity) perRequest() float64 {
-	if !c.calibrated {
+	if c.logFactor.samples == 0 {
 		return 0
 	}
-	return c.perUnit * math.Exp(c.logFactor)
+	return c.perUnit.value * math.Exp(c.logFactor.value)
 }
