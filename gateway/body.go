@@ -62,7 +62,22 @@ func (x *exchange) readBody() *problem.Problem {
 		return problem.New(http.StatusBadRequest, codes.InvalidArgument,
 			fmt.Sprintf("the body nests deeper than %d levels", x.gateway.config.Limits.JSONDepth))
 	}
-	return nil
+	return x.checkBodyField()
+}
+
+// checkBodyField judges a body that is a field which is no message as protojson
+// would: the generated handlers read such by encoding/json, which takes null for
+// a string, repairs what is not UTF-8, and lets keys of a map be there twice.
+func (x *exchange) checkBodyField() *problem.Problem {
+	b := x.binding
+	if b.bodyField == nil || b.bodyType != nil || b.clientStream() || jsonbody.Empty(x.body) {
+		return nil
+	}
+	if jsonbody.FitsField(x.body, b.message, b.bodyField.JSONName()) {
+		return nil
+	}
+	found := b.diagnoseBody(x.body)
+	return badRequest(found.Detail, found.Errors)
 }
 
 func (x *exchange) tooLarge() *problem.Problem {

@@ -79,8 +79,8 @@ type Limits struct {
 	// 1 GiB; default 1 MiB.
 	BodyBytes int64
 
-	// JSONDepth bounds how deep objects and arrays nest in a body; more is
-	// answered 400. Up to 1,000; default 64.
+	// JSONDepth bounds how deep objects and arrays nest in a body, and how deep
+	// a query parameter goes; more is answered 400. Up to 1,000; default 64.
 	JSONDepth int
 
 	// QueryParameters bounds how many parameters a URL carries; more is

@@ -175,7 +175,7 @@ func (x *exchange) checkQuery() *problem.Problem {
 	if !ok {
 		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the query is malformed; parameters are separated by & and escaped with %")
 	}
-	if errs := x.binding.query.Check(values); len(errs) > 0 {
+	if errs := x.binding.query.Check(values, x.gateway.config.Limits.JSONDepth); len(errs) > 0 {
 		return badRequest("the query does not fit the method", errs)
 	}
 	return nil

@@ -44,6 +44,10 @@ func (m *marshaler) ContentType(v any) string {
 	}
 }
 
+// errUnwritable stands for an error of protojson, which quotes what it could not
+// write: the generated handlers log what they get.
+var errUnwritable = errors.New("the message cannot be written as JSON")
+
 // newline stands behind each message of a stream. It is told from a message
 // that is just a newline by its address, see responseWriter.
 var newline = []byte{'\n'}
@@ -55,7 +59,11 @@ func (m *marshaler) Marshal(v any) ([]byte, error) {
 	case *httpbody.HttpBody:
 		return v.GetData(), nil
 	case proto.Message:
-		return m.json.MarshalOptions.Marshal(v)
+		encoded, err := m.json.MarshalOptions.Marshal(v)
+		if err != nil {
+			return nil, errUnwritable
+		}
+		return encoded, nil
 	case map[string]any: // a message of a stream: {"result": …}
 		return m.marshalResult(v)
 	case map[string]proto.Message: // an error of a stream: {"error": …}

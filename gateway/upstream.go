@@ -90,8 +90,9 @@ type lazyStream struct {
 // start opens the stream, unless its first message was refused.
 func (s *lazyStream) start() error {
 	s.once.Do(func() {
-		if s.err = s.x.refusal(); s.err == nil {
-			s.stream, s.err = s.open()
+		if s.err = s.x.refusal(); s.err != nil {
+		} else if s.stream, s.err = s.open(); s.err != nil {
+			s.err = unquoted{s.err}
 		}
 		close(s.started)
 	})
@@ -135,7 +136,7 @@ func (s *lazyStream) Header() (metadata.MD, error) {
 	}
 	md, err := s.stream.Header()
 	if err != nil {
-		return nil, err
+		return nil, unquoted{err}
 	}
 	if md == nil {
 		// It ended without headers, so there is no message to miss.
@@ -144,7 +145,7 @@ func (s *lazyStream) Header() (metadata.MD, error) {
 			s.ended = status.Error(codes.Internal, "a message without headers")
 		}
 		if !errors.Is(s.ended, io.EOF) {
-			return nil, s.ended
+			return nil, unquoted{s.ended}
 		}
 	}
 	if s.x.binding.serverStream() {
@@ -183,6 +184,15 @@ func (s *lazyStream) Trailer() metadata.MD {
 }
 
 func (s *lazyStream) Context() context.Context { return s.ctx }
+
+// unquoted is an error of the upstream without its text, which may quote the
+// request: the generated handlers of streams log what they get. What is told of
+// it comes from its status.
+type unquoted struct{ err error }
+
+func (unquoted) Error() string { return "the upstream did not accept the stream" }
+
+func (u unquoted) GRPCStatus() *status.Status { return status.Convert(u.err) }
 
 // startStream sends the status and the headers of a stream that was accepted.
 func (x *exchange) startStream(md metadata.MD) {

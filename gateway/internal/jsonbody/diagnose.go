@@ -59,6 +59,12 @@ func Diagnose(data []byte, mt protoreflect.MessageType, prefix string) Finding {
 	return Finding{Detail: DoesNotFit}
 }
 
+// FitsField reports whether a body can be one field, which is no message, of a
+// message of type mt.
+func FitsField(data []byte, mt protoreflect.MessageType, jsonName string) bool {
+	return syntax(data) == "" && protojson.Unmarshal(member(jsonName, data), mt.New().Interface()) == nil
+}
+
 // DiagnoseField finds what is wrong with a body that was refused as one field,
 // which is no message, of a message of type mt.
 func DiagnoseField(data []byte, mt protoreflect.MessageType, jsonName string) Finding {
@@ -137,7 +143,7 @@ func (w *walker) field(msg protoreflect.Message, fd protoreflect.FieldDescriptor
 	case fd.IsList():
 		return w.list(msg, fd, at)
 	case isPlainMessage(fd):
-		return w.nested(msg.NewField(fd).Message(), at)
+		return w.nested(msg.NewField(fd).Message(), at, true)
 	default:
 		return w.leaf(msg, fd, at, func(raw []byte) []byte { return raw })
 	}
@@ -147,13 +153,14 @@ func isPlainMessage(fd protoreflect.FieldDescriptor) bool {
 	return fd.Message() != nil && !fieldpath.HasOwnJSON(fd.Message())
 }
 
-// nested takes a value that is to be a message.
-func (w *walker) nested(msg protoreflect.Message, at string) *problem.FieldError {
+// nested takes a value that is to be a message. null leaves a field unset, but
+// is no element of a list or a map.
+func (w *walker) nested(msg protoreflect.Message, at string, orNull bool) *problem.FieldError {
 	token, _ := w.dec.Token()
-	switch token {
-	case json.Delim('{'):
+	switch {
+	case token == json.Delim('{'):
 		return w.message(msg, at)
-	case nil: // null leaves it unset
+	case token == nil && orNull:
 		return nil
 	default:
 		return &problem.FieldError{Field: at, Detail: "it must be an object"}
@@ -171,7 +178,7 @@ func (w *walker) list(msg protoreflect.Message, fd protoreflect.FieldDescriptor,
 	for i := 0; w.dec.More(); i++ {
 		var found *problem.FieldError
 		if isPlainMessage(fd) {
-			found = w.nested(msg.NewField(fd).List().NewElement().Message(), fieldpath.Index(at, i))
+			found = w.nested(msg.NewField(fd).List().NewElement().Message(), fieldpath.Index(at, i), false)
 		} else {
 			found = w.leaf(msg, fd, fieldpath.Index(at, i), func(raw []byte) []byte {
 				return slices.Concat([]byte{'['}, raw, []byte{']'})
@@ -203,7 +210,7 @@ func (w *walker) mapField(msg protoreflect.Message, fd protoreflect.FieldDescrip
 		seen[key] = true
 		var found *problem.FieldError
 		if isPlainMessage(fd.MapValue()) {
-			found = w.nested(msg.NewField(fd).Map().NewValue().Message(), here)
+			found = w.nested(msg.NewField(fd).Map().NewValue().Message(), here, false)
 		} else {
 			found = w.leaf(msg, fd, here, func(raw []byte) []byte { return member(key, raw) })
 		}

@@ -4,6 +4,8 @@
 package query
 
 import (
+	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
+	"github.com/evenkeel/evenkeel/gateway/internal/jsonbody"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 )
 
@@ -38,15 +41,17 @@ func Parse(raw string) (url.Values, bool) {
 }
 
 // Check returns what is wrong with the parameters' names, and with values that
-// no field can hold.
-func (s *Schema) Check(values url.Values) []problem.FieldError {
+// no field can hold. Nothing may nest deeper than depth, neither the fields that
+// a name goes through nor a JSON value.
+func (s *Schema) Check(values url.Values, depth int) []problem.FieldError {
 	if len(values) == 0 {
 		return nil
 	}
+	c := checker{schema: s, depth: depth, seen: make(map[string]bool, len(values)), oneofs: map[string]protoreflect.FieldDescriptor{}}
 	var errs []problem.FieldError
-	seen := make(map[string]bool, len(values))
-	for key, vs := range values {
-		path, detail := s.checkKey(key, vs, seen)
+	// In an order, so that the same request gets the same answer.
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		path, detail := c.check(key, values[key])
 		if detail != "" {
 			errs = append(errs, problem.FieldError{Field: path, Detail: detail})
 		}
@@ -55,23 +60,29 @@ func (s *Schema) Check(values url.Values) []problem.FieldError {
 	return errs
 }
 
-func (s *Schema) checkKey(key string, values []string, seen map[string]bool) (path, detail string) {
+// checker checks the parameters of one query.
+type checker struct {
+	schema *Schema
+	depth  int
+	seen   map[string]bool
+	oneofs map[string]protoreflect.FieldDescriptor // which field of each is set
+}
+
+func (c *checker) check(key string, values []string) (path, detail string) {
 	name, mapKey, isMapKey := splitMapKey(key)
-	fields := fieldpath.Resolve(s.message.Descriptor(), name)
-	if fields == nil {
+	fields := fieldpath.Resolve(c.schema.message.Descriptor(), name)
+	if fields == nil || slices.ContainsFunc(fields[:len(fields)-1], isWhole) {
 		return fieldpath.Shorten(key), "there is no such query parameter"
 	}
 	path = fieldpath.JSON(fields)
-	proto := fieldpath.Proto(fields)
-	if s.closed {
-		return path, "it belongs into the body"
+	if len(fields) > c.depth {
+		return fieldpath.Shorten(path), c.tooDeep()
 	}
-	for _, b := range s.bound {
-		if proto == b || strings.HasPrefix(proto, b+".") || strings.HasPrefix(b, proto+".") {
-			return path, "it is set by the path or the body, not by the query"
-		}
+	if detail := c.schema.settable(fields); detail != "" {
+		return path, detail
 	}
 	field := fields[len(fields)-1]
+	proto := fieldpath.Proto(fields)
 	if isMapKey != field.IsMap() {
 		if field.IsMap() {
 			return path, "it is a map; write " + path + "[key]=value"
@@ -80,15 +91,71 @@ func (s *Schema) checkKey(key string, values []string, seen map[string]bool) (pa
 	}
 	if isMapKey {
 		path, proto = fieldpath.Key(path, mapKey), proto+"["+mapKey+"]"
+		if strings.Contains(mapKey, "\n") {
+			// The generated handlers would not know the parameter.
+			return path, "a key with a line break cannot be set by the query"
+		}
 	}
-	if seen[proto] {
+	if c.seen[proto] {
 		return path, "it is set twice, by different names"
 	}
-	seen[proto] = true
-	return path, checkValues(field, key, values)
+	c.seen[proto] = true
+	if other := c.excluded(fields); other != "" {
+		return path, "it excludes " + other + ", which is set, too"
+	}
+	return path, c.checkValues(field, key, values)
 }
 
-func checkValues(field protoreflect.FieldDescriptor, key string, values []string) string {
+func (c *checker) tooDeep() string { return fmt.Sprintf("it nests deeper than %d levels", c.depth) }
+
+// settable says why a field cannot be set by the query, if it cannot.
+func (s *Schema) settable(fields []protoreflect.FieldDescriptor) string {
+	if s.closed {
+		return "it belongs into the body"
+	}
+	proto := fieldpath.Proto(fields)
+	for _, b := range s.bound {
+		if proto == b || strings.HasPrefix(proto, b+".") || strings.HasPrefix(b, proto+".") {
+			return "it is set by the path or the body, not by the query"
+		}
+	}
+	return ""
+}
+
+// isWhole reports whether a field is written as one value: what is within it
+// has bounds that only reading it as a whole checks.
+func isWhole(field protoreflect.FieldDescriptor) bool {
+	if field.Message() == nil {
+		return false
+	}
+	switch field.Message().FullName() {
+	case "google.protobuf.Timestamp", "google.protobuf.Duration", "google.protobuf.Any",
+		"google.protobuf.Struct", "google.protobuf.Value", "google.protobuf.ListValue":
+		return true
+	default:
+		return false
+	}
+}
+
+// excluded returns the field that is set already in a oneof that fields go
+// through, or "".
+func (c *checker) excluded(fields []protoreflect.FieldDescriptor) string {
+	for i, field := range fields {
+		of := field.ContainingOneof()
+		if of == nil || of.IsSynthetic() {
+			continue
+		}
+		id := fieldpath.Append(fieldpath.Proto(fields[:i]), string(of.Name()))
+		other := c.oneofs[id]
+		if other != nil && other != field {
+			return fieldpath.Append(fieldpath.JSON(fields[:i]), other.JSONName())
+		}
+		c.oneofs[id] = field
+	}
+	return ""
+}
+
+func (c *checker) checkValues(field protoreflect.FieldDescriptor, key string, values []string) string {
 	if len(values) > 1 && !field.IsList() {
 		return "it is set more than once"
 	}
@@ -96,11 +163,32 @@ func checkValues(field protoreflect.FieldDescriptor, key string, values []string
 		return "its name is not valid UTF-8"
 	}
 	for _, v := range values {
-		if !utf8.ValidString(v) {
+		switch {
+		case !utf8.ValidString(v), isMask(field) && !validMask(v):
 			return "it must be " + fieldpath.Describe(field)
+		case isWhole(field) && jsonbody.TooDeep([]byte(v), c.depth):
+			return c.tooDeep()
 		}
 	}
 	return ""
+}
+
+func isMask(field protoreflect.FieldDescriptor) bool {
+	return field.Message() != nil && field.Message().FullName() == "google.protobuf.FieldMask"
+}
+
+// validMask accepts field paths with commas between them, of which none is
+// empty, nor a part of one.
+func validMask(s string) bool {
+	if s == "" {
+		return true // a mask of nothing
+	}
+	for path := range strings.SplitSeq(s, ",") {
+		if slices.Contains(strings.Split(path, "."), "") {
+			return false
+		}
+	}
+	return true
 }
 
 // Diagnose returns which values no field can hold. It is asked when a handler
