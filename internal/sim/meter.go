@@ -12,11 +12,10 @@ import (
 // reporter says what a server says of itself, true or not.
 type reporter struct {
 	scenario.Reports
-	liar    bool    // always wrong
-	factor  float64 // by which a liar is wrong
-	said    Report  // what is repeated until it is refreshed
-	saidAt  int64   // 0: never
-	omitted Report  // fields that are omitted are negative here
+	liar   bool    // always wrong
+	factor float64 // by which a liar is wrong
+	said   Report  // what is repeated until it is refreshed
+	saidAt int64   // 0: never
 }
 
 func newReporter(c scenario.Reports, random *rand.Rand) reporter {
