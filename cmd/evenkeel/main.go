@@ -2,6 +2,7 @@
 //
 //	evenkeel mesh        runs a mesh of services on this machine
 //	evenkeel mesh kill   and others act on it
+//	evenkeel sim         simulates balancing policies and compares them
 //	evenkeel version     says what this is
 //
 // It exits with 0, with 1 when something failed, and with 2 when the command line
@@ -19,10 +20,12 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/evenkeel/evenkeel/examples/mesh"
+	"github.com/evenkeel/evenkeel/internal/sim/simcmd"
 )
 
 type commands struct {
 	Mesh        mesh.Command        `cmd:"" help:"Run a mesh of gRPC services on this machine, or act on a running one."`
+	Sim         simcmd.Command      `cmd:"" help:"Simulate balancing policies, ours and others, and compare them."`
 	Version     versionCommand      `cmd:"" help:"Print the version."`
 	MeshReplica mesh.ReplicaCommand `cmd:"" hidden:""`
 }

@@ -52,7 +52,9 @@ func TestWrongCommandLinesAreOneClearLineAndExitWith2(t *testing.T) {
 		{"mesh kill movie", `"movie"`},
 		{"mesh kill film/2", "movie, production, talent"},
 		{"mesh slow movie/2 never", "0.01 to 100"},
-		{"nonsense", "mesh, version"},
+		{"sim --scenario nosuch", `"nosuch"`},
+		{"sim --seeds 0", "1 to 10000"},
+		{"nonsense", "mesh, sim, version"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(strings.Fields(tt.line), &stdout, &stderr)
@@ -76,7 +78,7 @@ func TestWithoutAMeshCommandsSaySo(t *testing.T) {
 
 func TestHelpShowsTheFlagsOfTheMeshAndTheCommands(t *testing.T) {
 	for line, words := range map[string][]string{
-		"":                 {"mesh", "version"},
+		"":                 {"mesh", "sim", "version"},
 		"--help":           {"mesh", "version"},
 		"mesh --help":      {"--replicas", "--listen", "127.0.0.1:8080", "--load", "200/s", "--speed", "--workers", "--restart", "5s", "--state", "--data", "kill", "freeze", "thaw", "slow", "drain"},
 		"mesh kill --help": {"movie/2", "--state"},
