@@ -44,6 +44,9 @@ func near(t *testing.T, what string, got, want, share float64) {
 }
 
 func TestProcessorSharingHasTheMeanThatTheoryGives(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing here is concurrent: run without the race detector")
+	}
 	// With one worker the mean time in an M/G/1 queue with processor sharing is
 	// that of a request alone over 1 - load, whatever the distribution.
 	for _, cost := range []string{"exponential", "constant", "lognormal", "bimodal"} {
@@ -64,6 +67,9 @@ clients: [{count: 3}]
 }
 
 func TestSeveralWorkersHaveTheMeanThatErlangGives(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing here is concurrent: run without the race detector")
+	}
 	s := parse(t, `
 load: 0.8
 cost: {kind: exponential}
@@ -102,6 +108,9 @@ clients: [{count: 1}]
 }
 
 func TestTheSameSeedGivesTheSameResult(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing here is concurrent: run without the race detector")
+	}
 	s, err := scenario.Builtin("rolling-restart")
 	if err != nil {
 		t.Fatal(err)
@@ -247,6 +256,9 @@ clients: [{count: 1, subset: 3}]
 }
 
 func TestARunAllocatesNothingPerCall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing here is concurrent: run without the race detector")
+	}
 	s, err := scenario.Builtin("two-speed")
 	if err != nil {
 		t.Fatal(err)

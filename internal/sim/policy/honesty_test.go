@@ -61,6 +61,10 @@ func TestGRPCsOwnPoliciesAgreeWithTheirModels(t *testing.T) {
 			t.Run(c.model+"/"+name, func(t *testing.T) {
 				const seed = 1
 				s := shorter(t, name, 6*time.Second)
+				if raceEnabled {
+					// Enough for races to be seen, and too little for quantiles.
+					s.Warmup, s.Duration = time.Second/2, time.Second/2
+				}
 				modelled := simulate(t, s, model(t, c.model), sim.Options{Seed: seed})
 				var really *sim.Result
 				synctest.Test(t, func(t *testing.T) {
@@ -68,7 +72,12 @@ func TestGRPCsOwnPoliciesAgreeWithTheirModels(t *testing.T) {
 					defer p.Close()
 					really = simulate(t, s, p, sim.Options{Seed: seed, Clock: p.Clock})
 				})
-				agree(t, modelled, really)
+				if modelled.Requests != really.Requests {
+					t.Fatalf("%d and %d calls: not the same", modelled.Requests, really.Requests)
+				}
+				if !raceEnabled {
+					agree(t, modelled, really)
+				}
 			})
 		}
 	}
@@ -78,9 +87,6 @@ func TestGRPCsOwnPoliciesAgreeWithTheirModels(t *testing.T) {
 // by what the policies draw at random.
 func agree(t *testing.T, a, b *sim.Result) {
 	t.Helper()
-	if a.Requests != b.Requests {
-		t.Fatalf("%d and %d calls: not the same", a.Requests, b.Requests)
-	}
 	for _, q := range []struct{ quantile, within float64 }{{0.5, 0.06}, {0.9, 0.1}, {0.99, 0.15}} {
 		x, y := a.Answers.Quantile(q.quantile), b.Answers.Quantile(q.quantile)
 		t.Logf("p%v: the model's %.2f, the real one's %.2f mean service times", 100*q.quantile, x/float64(a.Unit), y/float64(a.Unit))

@@ -10,6 +10,9 @@ import (
 )
 
 func TestAServerThatMisreportsAttractsAtMostTwiceItsFairShare(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing here is concurrent: run without the race detector")
+	}
 	for _, factor := range []float64{0.01, 0.25, 4} {
 		for _, field := range []string{"utilization", "in_flight", "rps"} {
 			text := fmt.Sprintf(`
@@ -41,6 +44,9 @@ clients: [{count: 5}]
 }
 
 func TestEveryServerIsUsed(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing here is concurrent: run without the race detector")
+	}
 	for _, name := range []string{"two-speed", "silent", "light-load"} {
 		s := shorter(t, name, 2*time.Second)
 		for i, b := range simulate(t, s, model(t, Ours), sim.Options{Seed: 1}).Busy {

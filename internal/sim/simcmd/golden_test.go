@@ -21,6 +21,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // A change of the decision core, or of a model, moves these figures: review
 // them, and write them anew with -update.
 func TestResultsOfAFewSeedsAreThoseThatWereReviewed(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing here is concurrent: run without the race detector")
+	}
 	if runtime.GOARCH != "amd64" {
 		t.Skip("other processors round otherwise")
 	}
