@@ -32,6 +32,11 @@ type Config struct {
 	// UtilizationThreshold: an endpoint that reports a higher utilization is
 	// passed over, best effort. 0 and up; default 1; Off for never.
 	UtilizationThreshold float64
+	// FreshCandidates is how many of the endpoints that answered last a pick
+	// looks at: the cheapest of them is compared with one drawn at random. 1 is
+	// a choice of two in the narrow sense; Off compares two drawn at random. 1 to
+	// 16; default 4.
+	FreshCandidates int
 	// FilterDraws is how many endpoints are looked at, at most, in search of
 	// two that are not passed over. 2 to 16; default 8.
 	FilterDraws int
@@ -130,6 +135,7 @@ func (c Config) Validate() error {
 	checks := []error{
 		within("errorRateThreshold", c.ErrorRateThreshold, 0, 1, true),
 		within("utilizationThreshold", c.UtilizationThreshold, 0, 1e6, true),
+		within("freshCandidates", float64(c.FreshCandidates), 1, 16, true),
 		within("filterDraws", float64(c.FilterDraws), 2, 16, false),
 		within("panicThreshold", c.PanicThreshold, 0, 100, true),
 		lasts("decayWindow", c.DecayWindow, time.Second, time.Hour, false),
@@ -171,6 +177,7 @@ func (c Config) Params() choice.Params {
 	p := choice.DefaultParams()
 	p.ErrorRateThreshold = or(c.ErrorRateThreshold, p.ErrorRateThreshold, 1)
 	p.UtilizationThreshold = or(c.UtilizationThreshold, p.UtilizationThreshold, 0)
+	p.FreshCandidates = or(c.FreshCandidates, p.FreshCandidates, 0)
 	p.FilterDraws = or(c.FilterDraws, p.FilterDraws, p.FilterDraws)
 	p.PanicThreshold = or(c.PanicThreshold/100, p.PanicThreshold, 0)
 	if c.PanicThreshold == Off {
@@ -212,6 +219,7 @@ func (c *Config) errorCodes() (set uint32) {
 type jsonConfig struct {
 	ErrorRateThreshold                 *float64   `json:"errorRateThreshold,omitempty"`
 	UtilizationThreshold               *float64   `json:"utilizationThreshold,omitempty"`
+	FreshCandidates                    *int       `json:"freshCandidates,omitempty"`
 	FilterDraws                        *int       `json:"filterDraws,omitempty"`
 	PanicThreshold                     *float64   `json:"panicThreshold,omitempty"`
 	DecayWindow                        *duration  `json:"decayWindow,omitempty"`
@@ -235,6 +243,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 	j := jsonConfig{
 		ErrorRateThreshold:                 toJSON(c.ErrorRateThreshold),
 		UtilizationThreshold:               toJSON(c.UtilizationThreshold),
+		FreshCandidates:                    toJSON(c.FreshCandidates),
 		FilterDraws:                        toJSON(c.FilterDraws),
 		PanicThreshold:                     toJSON(c.PanicThreshold),
 		DecayWindow:                        (*duration)(toJSON(c.DecayWindow)),
@@ -267,6 +276,7 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 	*c = Config{
 		ErrorRateThreshold:                 fromJSON(j.ErrorRateThreshold),
 		UtilizationThreshold:               fromJSON(j.UtilizationThreshold),
+		FreshCandidates:                    fromJSON(j.FreshCandidates),
 		FilterDraws:                        fromJSON(j.FilterDraws),
 		PanicThreshold:                     fromJSON(j.PanicThreshold),
 		DecayWindow:                        fromJSON((*time.Duration)(j.DecayWindow)),

@@ -70,6 +70,7 @@ func TestTheDefaultsInTheDocsAreThoseOfTheCode(t *testing.T) {
 	for path, want := range map[string]any{
 		"errorRateThreshold":                 p.ErrorRateThreshold,
 		"utilizationThreshold":               p.UtilizationThreshold,
+		"freshCandidates":                    p.FreshCandidates,
 		"filterDraws":                        p.FilterDraws,
 		"panicThreshold":                     100 * p.PanicThreshold,
 		"decayWindow":                        seconds(p.DecayWindow),
@@ -125,7 +126,7 @@ func TestTheRangesInTheDocsAreThoseOfTheCode(t *testing.T) {
 			accepts(low*0.9, false)
 		}
 	}
-	if checked != 11 {
-		t.Errorf("%d ranges were checked, want 11", checked)
+	if checked != 12 {
+		t.Errorf("%d ranges were checked, want 12", checked)
 	}
 }

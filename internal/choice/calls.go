@@ -107,10 +107,11 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	// connection: it says little of those to come.
 	if o.OK && !c.stream && !c.cold {
 		e.observed.add(float64(latency), c.queue+1, view.fade(old.perRequestAt))
-		e.capacity.calibrate(float64(latency), c.queue+1)
+		e.capacity.observe(&e.group.curve, float64(latency), c.queue+1, view.fade(old.perRequestAt))
 		e.combine(now)
 	}
 	e.facts.store(&old, &e.known)
+	e.group.fresh.add(e)
 }
 
 // failed learns from a failure. Whatever it teaches, the cost is not lower
@@ -178,22 +179,14 @@ func (m *mean) add(sample, known, enough float64) {
 	m.value += (sample - m.value) / m.samples
 }
 
-// sure is the mean as far as it can be relied on: less of it after few samples.
-func (m *mean) sure() float64 { return m.value * m.samples / (m.samples + unsure) }
-
 // observation is what this client sees: the latency of its calls, and the
 // queue that it was seen under. Their ratio is the time that each request in
 // the queue adds (Little's law). Means are of logarithms: latencies have long
 // tails, and one slow call must not condemn its endpoint.
 type observation struct{ logLatency, logQueue mean }
 
-const (
-	// enoughObserved is over how many calls an endpoint's latency is taken.
-	enoughObserved = 20
-	// unsure is how many calls, or reports, weigh as much as what was supposed
-	// before them.
-	unsure = 2
-)
+// enoughObserved is over how many calls an endpoint's latency is taken.
+const enoughObserved = 20
 
 func (o *observation) add(latency, queue, known float64) {
 	o.logLatency.add(math.Log(max(latency, 1)), known, enoughObserved)
@@ -207,24 +200,15 @@ func (o *observation) perRequest() float64 {
 	return math.Exp(o.logLatency.value - o.logQueue.value)
 }
 
-// combine makes the per-request time out of what is observed and what is
-// reported: the geometric mean, since each may be off by a factor.
+// combine sets the per-request time: by the server's account, if it gives one,
+// which the calls have checked; else by what is observed of it.
 func (e *Endpoint) combine(now int64) {
-	seen, said := e.observed.perRequest(), e.capacity.perRequest()
-	if said > 0 {
-		e.group.suppose(said)
-	} else if seen > 0 {
-		e.group.suppose(seen)
+	perRequest := e.capacity.perRequest(&e.group.curve)
+	if perRequest == 0 {
+		perRequest = e.observed.perRequest()
 	}
-	if n := e.observed.logLatency.samples; n > 0 && n < enoughObserved {
-		// Few calls say little: the rest is what is typical of the fleet.
-		prior := e.group.prior()
-		seen = prior * math.Pow(seen/prior, n/(n+unsure))
-	}
-	switch {
-	case seen > 0 && said > 0:
-		e.known.perRequest, e.known.perRequestAt = math.Sqrt(seen*said), now
-	case seen > 0 || said > 0:
-		e.known.perRequest, e.known.perRequestAt = max(seen, said), now
+	if perRequest > 0 {
+		e.known.perRequest, e.known.perRequestAt = perRequest, now
+		e.group.suppose(perRequest)
 	}
 }

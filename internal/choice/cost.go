@@ -73,11 +73,12 @@ func (e *Endpoint) queue(o *outlook, f *facts, own, perRequest float64) float64 
 		return own
 	case f.inFlight >= 0:
 		// A report is of the past: its count goes back to the mean of that
-		// server, and what was sent since is added.
+		// server, and what was sent since is added, as far as it is still there.
 		age := float64(o.now-f.reportedAt) / (inFlightMemory * perRequest)
 		mean := float64(f.inFlightMean)
 		seen := mean + (float64(f.inFlight)-mean)/(1+max(age, 0))
-		return max(own, known*seen+float64(e.begun.Load()-f.begunByThen))
+		since := min(float64(e.begun.Load()-f.begunByThen), own)
+		return max(own, known*seen+since)
 	case f.utilization >= 0:
 		// In an M/M/1 queue, u/(1-u) are in the system at utilization u.
 		u := min(f.utilization, 0.99)

@@ -15,6 +15,7 @@ import (
 // this endpoint alone has.
 type Endpoint struct {
 	group *Group
+	index atomic.Int32 // in the newest fleet that was picked from
 
 	// Written by every pick and every finished call. One more atomic operation
 	// here is one more in every call, so what can be derived is: the calls in
@@ -30,7 +31,7 @@ type Endpoint struct {
 	// Written under mu, read by every pick.
 	facts         published
 	firstSeen     atomic.Int64
-	startedAt     atomic.Int64 // when the server started; firstSeen until it says so
+	startedAt     atomic.Int64 // when the server started; until it says so, when it was first seen
 	provenAt      atomic.Int64 // when it left probation; notProven while in it
 	pushbackUntil atomic.Int64
 	draining      atomic.Bool
@@ -42,14 +43,18 @@ type Endpoint struct {
 	observed     observation
 	capacity     capacity
 	inFlightMean mean
-	unanswered   int           // failures in a row without an answer
+	unanswered   int // failures in a row without an answer
+	lastReport   Report
 	uptime       time.Duration // the last one reported; 0 if none was
 	reconnected  bool          // since the last report that had an uptime
 
 	successes, failures, cancels uint64 // totals, for whoever watches
 }
 
-const notProven = math.MinInt64
+const (
+	notProven = math.MinInt64
+	longAgo   = math.MinInt64 / 2
+)
 
 // NewEndpoint returns an endpoint of which nothing is known: it is in probation.
 func (g *Group) NewEndpoint(now int64) *Endpoint {
@@ -60,6 +65,10 @@ func (g *Group) NewEndpoint(now int64) *Endpoint {
 	}
 	e.firstSeen.Store(now)
 	e.startedAt.Store(now)
+	if !g.anyProven.Load() {
+		// It was there when this client began, and need not be new.
+		e.startedAt.Store(longAgo)
+	}
 	e.provenAt.Store(notProven)
 	return e
 }
@@ -98,6 +107,7 @@ func (e *Endpoint) forget(now, startedAt int64) {
 	e.observed = observation{}
 	e.capacity = capacity{}
 	e.inFlightMean = mean{}
+	e.lastReport = Report{}
 	e.unanswered = 0
 	e.pushbackUntil.Store(0)
 	e.draining.Store(false)

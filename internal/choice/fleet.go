@@ -40,10 +40,12 @@ func (f *Fleet) Endpoint(i int) *Endpoint { return f.endpoints[i] }
 // Len returns the number of endpoints.
 func (f *Fleet) Len() int { return len(f.endpoints) }
 
-// Pick returns the index of the endpoint that the next call goes to: of two
-// distinct ones drawn at random, neither passed over, the one with the lower
-// cost. If there are no two such among FilterDraws, it is the one that is not
-// passed over, and if there is none, the cheapest that was looked at.
+// Pick returns the index of the endpoint that the next call goes to. It is a
+// choice of two: one candidate is that of which there is the freshest news,
+// itself the cheapest of a few; the other is drawn at random; of the two, the
+// one with the lower cost. While there is no news, both are drawn at random. If
+// there are no two among FilterDraws that are not passed over, it is the one
+// that is not, and if there is none, the cheapest that was looked at.
 func (f *Fleet) Pick(now int64, random Random) int {
 	if len(f.endpoints) == 1 {
 		return 0
@@ -52,18 +54,38 @@ func (f *Fleet) Pick(now int64, random Random) int {
 		f.group.refresh(now, f.endpoints)
 	}
 	o := f.group.outlook(now)
-	i, j := two(random, len(f.endpoints))
-	bits := random.Uint64()
-	a, b := f.candidate(&o, i, uint32(bits), random), f.candidate(&o, j, uint32(bits>>32), random)
-	if a.passedOver|b.passedOver == 0 {
-		return a.better(b).index
+	fresh, slot := f.freshest(&o, random)
+	if fresh.index < 0 {
+		return f.drawTwo(&o, random)
 	}
-	return f.search(&o, a, b, random)
+	i := below(random, len(f.endpoints)-1)
+	if i >= fresh.index {
+		i++
+	}
+	drawn := f.candidate(&o, i, random)
+	if drawn.passedOver == 0 && drawn.beats(fresh, random) {
+		return drawn.index
+	}
+	f.group.fresh.use(slot, f.endpoints[fresh.index])
+	return fresh.index
+}
+
+// drawTwo chooses of two that are drawn at random.
+func (f *Fleet) drawTwo(o *outlook, random Random) int {
+	i, j := two(random, len(f.endpoints))
+	a, b := f.candidate(o, i, random), f.candidate(o, j, random)
+	if a.passedOver|b.passedOver == 0 {
+		return a.better(b, random).index
+	}
+	return f.search(o, a, b, random)
 }
 
 // due tells one pick in a while, and the first one, to look at the whole fleet.
 func (f *Fleet) due(now int64) bool {
 	if !f.picked.Load() && f.picked.CompareAndSwap(false, true) {
+		for i, e := range f.endpoints {
+			e.index.Store(int32(i))
+		}
 		return true
 	}
 	at := f.group.refreshAt.Load()
@@ -75,20 +97,20 @@ func (f *Fleet) search(o *outlook, a, b candidate, random Random) int {
 	d := draw{n: len(f.endpoints)}
 	d.took(a.index)
 	d.took(b.index)
-	good, fallback := candidate{index: -1}, a.better(b)
+	good, fallback := candidate{index: -1}, a.better(b, random)
 	if a.passedOver == 0 {
 		good = a
 	} else if b.passedOver == 0 {
 		good = b
 	}
 	for range min(o.params.FilterDraws, len(f.endpoints), maxDraws) - 2 {
-		c := f.candidate(o, d.next(random), uint32(random.Uint64()), random)
+		c := f.candidate(o, d.next(random), random)
 		if c.passedOver != 0 {
-			fallback = fallback.better(c)
+			fallback = fallback.better(c, random)
 			continue
 		}
 		if good.index >= 0 {
-			return good.better(c).index
+			return good.better(c, random).index
 		}
 		good = c
 	}
@@ -105,10 +127,9 @@ type candidate struct {
 	cost       float64
 }
 
-// better returns the cheaper of two; the first if they cost the same, which
-// random draws make fair.
-func (c candidate) better(other candidate) candidate {
-	if other.cost < c.cost {
+// better returns the cheaper of two.
+func (c candidate) better(other candidate, random Random) candidate {
+	if other.beats(c, random) {
 		return other
 	}
 	return c
@@ -117,15 +138,23 @@ func (c candidate) better(other candidate) candidate {
 // noise is by how much estimates of equal endpoints differ anyhow. Without
 // it the one that looks worst by a hair would get nothing while the fleet is
 // idle, and so never the chance to show better.
-const noise = 0.4
+const noise = 0.1
 
-// candidate looks at one endpoint. bits are random.
-func (f *Fleet) candidate(o *outlook, i int, bits uint32, random Random) candidate {
+// beats tells whether a candidate is the cheaper one, as far as can be told.
+func (c candidate) beats(other candidate, random Random) bool {
+	bits := random.Uint64()
+	mine, others := float64(uint32(bits)), float64(bits>>32)
+	return c.cost*(1+noise/(1<<32)*mine) < other.cost*(1+noise/(1<<32)*others)
+}
+
+// candidate looks at one endpoint.
+func (f *Fleet) candidate(o *outlook, i int, random Random) candidate {
 	e := f.endpoints[i]
 	facts := e.facts.load()
 	own := e.inFlight()
-	c := candidate{index: i, cost: e.cost(o, &facts, float64(own)) * (1 + noise/(1<<32)*float64(bits))}
-	if w := f.group.relative(e.weight(o)); w < 1 && unit(random) >= w {
+	c := candidate{index: i, cost: e.cost(o, &facts, float64(own))}
+	// One call at most goes to an endpoint in probation: that is enough of a bound.
+	if w := f.group.relative(e.weight(o)); w < 1 && !e.InProbation() && unit(random) >= w {
 		// With probability w the endpoint competes as an equal, which gives it
 		// the part w of its fair share. Else its cost is scaled up: it still
 		// takes what others have no room for, but an idle fleet, whose costs

@@ -14,9 +14,12 @@ type Group struct {
 
 	anyProven atomic.Bool
 	typical   atomic.Uint64 // float64 bits: the fleet's mean per-request time, ns
-	topWeight atomic.Uint64 // float64 bits: the highest weight in the fleet
+	weight    atomic.Uint64 // float64 bits: the fleet's mean weight
 	panicking atomic.Bool   // the filters would leave too few
 	refreshAt atomic.Int64  // when the fields above are to be computed anew
+
+	fresh freshList
+	curve curve
 }
 
 // refreshInterval is how often the fleet as a whole is looked at. It is done
@@ -28,7 +31,7 @@ const refreshInterval = int64(100 * time.Millisecond)
 func NewGroup(p Params, histograms bool) *Group {
 	g := &Group{histograms: histograms}
 	g.SetParams(p)
-	g.topWeight.Store(math.Float64bits(1))
+	g.weight.Store(math.Float64bits(1))
 	g.typical.Store(math.Float64bits(unknownPerRequest))
 	return g
 }
@@ -55,7 +58,7 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	o := g.outlook(now)
 	var (
 		logSum, known float64
-		top           float64
+		weight        float64
 		passedOver    int
 		proven        bool
 	)
@@ -65,7 +68,11 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 			logSum += k * math.Log(f.perRequest)
 			known += k
 		}
-		top = max(top, e.weight(&o))
+		if e.InProbation() {
+			weight += o.params.SlowStartMinWeight // what it will begin with
+		} else {
+			weight += e.weight(&o)
+		}
 		if e.filtered(&o, &f) != 0 {
 			passedOver++
 		}
@@ -74,8 +81,8 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	if known > 0 {
 		g.typical.Store(math.Float64bits(math.Exp(logSum / known)))
 	}
-	if top > 0 {
-		g.topWeight.Store(math.Float64bits(top))
+	if weight > 0 {
+		g.weight.Store(math.Float64bits(weight / float64(len(endpoints))))
 	}
 	left := float64(len(endpoints)-passedOver) / float64(max(len(endpoints), 1))
 	g.panicking.Store(left < o.params.PanicThreshold)
@@ -83,8 +90,8 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	g.refreshAt.Store(now + refreshInterval)
 }
 
-// relative is a weight as a part of the highest one: when all are new, none is
-// held back.
+// relative is a weight as a part of the fleet's mean: when all are new, none is
+// held back, and when most are, the few others are not buried.
 func (g *Group) relative(weight float64) float64 {
-	return min(weight/math.Float64frombits(g.topWeight.Load()), 1)
+	return min(weight/math.Float64frombits(g.weight.Load()), 1)
 }

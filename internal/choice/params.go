@@ -11,6 +11,10 @@ type Params struct {
 	// UtilizationThreshold: an endpoint with a higher utilization is passed
 	// over. 0 turns this off.
 	UtilizationThreshold float64
+	// FreshCandidates is how many of the endpoints that answered last a pick
+	// looks at, to compare the cheapest with one drawn at random. 0 for none:
+	// two drawn at random are compared.
+	FreshCandidates int
 	// FilterDraws is how many endpoints are looked at, at most, in search of
 	// two that are not passed over. At least 2.
 	FilterDraws int
@@ -43,6 +47,7 @@ func DefaultParams() Params {
 	return Params{
 		ErrorRateThreshold:   0.5,
 		UtilizationThreshold: 1,
+		FreshCandidates:      4,
 		FilterDraws:          8,
 		PanicThreshold:       0.5,
 		DecayWindow:          30 * time.Second,

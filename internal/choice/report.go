@@ -29,9 +29,7 @@ func (e *Endpoint) Reported(now int64, r Report) {
 	old := e.known
 	e.report(now, &r)
 	e.prove(now)
-	if e.capacity.perRequest() > 0 {
-		e.combine(now)
-	}
+	e.combine(now)
 	e.facts.store(&old, &e.known)
 }
 
@@ -44,6 +42,10 @@ func (e *Endpoint) report(now int64, r *Report) {
 		e.draining.Store(r.Draining)
 	}
 	k, view := &e.known, e.group.outlook(now)
+	if *r == e.lastReport && now-k.reportedAt < repeats {
+		return
+	}
+	e.lastReport = *r
 	known := view.fade(k.reportedAt)
 	if valid(r.Utilization) {
 		k.utilization = r.Utilization
@@ -57,7 +59,7 @@ func (e *Endpoint) report(now int64, r *Report) {
 	if valid(r.InFlight) {
 		n := min(r.InFlight, math.MaxFloat32)
 		e.inFlightMean.add(n, known, enoughReports)
-		k.inFlight, k.inFlightMean = float32(n), float32(e.inFlightMean.sure())
+		k.inFlight, k.inFlightMean = float32(n), float32(e.inFlightMean.value)
 	}
 	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
 		// The server has seen what this client has begun until now.
@@ -65,8 +67,13 @@ func (e *Endpoint) report(now int64, r *Report) {
 	}
 }
 
+// repeats is for how long a report that is the same, word for word, is the old
+// one said again: a server may make its reports anew only now and then. What it
+// says is then as old as when it was first heard.
+const repeats = int64(5 * time.Second)
+
 // enoughReports is over how many reports a server's in-flight count is averaged.
-const enoughReports = 10
+const enoughReports = 5
 
 func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 
@@ -82,9 +89,7 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	if e.startedAt.Load() != started {
 		return // a new server: nothing of the old one is left to compare with
 	}
-	if e.capacity.perRequest() > 0 {
-		e.combine(o.now)
-	}
+	e.combine(o.now)
 	if e.cost(o, &e.known, own) < before || (wasDraining && !r.Draining) {
 		e.known, e.capacity, e.inFlightMean = old, oldCapacity, oldMean
 		e.draining.Store(wasDraining)
@@ -119,19 +124,24 @@ func (e *Endpoint) age(now int64, uptime time.Duration) {
 
 // capacity is what a server says that it can do: rps/utilization requests a
 // second, as gRFC A58 weighs it. Its inverse is the time that each request in
-// the queue adds, up to a factor that is learned from the calls.
+// the queue adds, but for a factor that servers share.
 type capacity struct {
 	perUnit   mean // ns of utilization that one request takes
-	logFactor mean // of the observed latency over perUnit x queue
+	deviation mean // of the logarithm of latencies from the group's curve
 }
 
 const (
 	// minUtilization: below it the ratio is noise.
 	minUtilization = 0.01
-	// enoughCapacity and enoughFactors are over how many reports and calls the
-	// two are taken. The factor is the server's nature, and changes slowly.
-	enoughCapacity = 5
-	enoughFactors  = 50
+	// enoughCapacity and enoughDeviations are over how many reports and calls
+	// the two are taken.
+	enoughCapacity   = 5
+	enoughDeviations = 50
+	// presumedHonest is how many calls that deviate by nothing are presumed.
+	presumedHonest = 10
+	// believable is by how much, as a logarithm, a server's calls deviate
+	// without its reports being wrong: half of such a deviation is heeded.
+	believable = 0.3
 )
 
 func (c *capacity) report(utilization, rps, known float64) {
@@ -140,15 +150,23 @@ func (c *capacity) report(utilization, rps, known float64) {
 	}
 }
 
-func (c *capacity) calibrate(latency, queue float64) {
-	if c.perUnit.samples > 0 && queue > 0 {
-		c.logFactor.add(math.Log(max(latency, 1)/(c.perUnit.value*queue)), 1, enoughFactors)
+// observe takes in a call's latency and the queue that it was in.
+func (c *capacity) observe(g *curve, latency, queue, known float64) {
+	if c.perUnit.samples == 0 || queue <= 0 {
+		return
 	}
+	c.deviation.add(g.learn(math.Log(max(latency, 1)/c.perUnit.value), queue), known, enoughDeviations)
 }
 
-func (c *capacity) perRequest() float64 {
-	if c.logFactor.samples == 0 {
+// perRequest is the time in ns that each request in the queue adds, by the
+// server's own account; 0 if it gives none. A server whose calls take much
+// longer, or much less long, than what it says would have them take is not
+// believed: its account is corrected by as much. A small deviation is chance.
+func (c *capacity) perRequest(g *curve) float64 {
+	if c.perUnit.samples == 0 || g.drain.count.Load() == 0 {
 		return 0
 	}
-	return c.perUnit.value * math.Exp(c.logFactor.value)
+	d := c.deviation.value * c.deviation.samples / (c.deviation.samples + presumedHonest)
+	d *= d * d / (d*d + believable*believable)
+	return c.perUnit.value * math.Exp(g.drain.value()+d)
 }

@@ -1,0 +1,53 @@
+package choice
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// curve is how latency grows with the queue, learned from all endpoints
+// together: the mean logarithm of latency over the server's time per request,
+// by how many were in the queue. A server with several workers is as fast with
+// two requests as with one, and the network's share does not depend on the
+// queue at all; what latency a call was to have, and so how far its server is
+// from what it reports of itself, can only be told by what is usual at that queue.
+type curve struct {
+	points [24]pooled // two for each doubling of the queue
+	// drain is the mean logarithm of latency over time per request and queue.
+	// It turns what servers report into time, and is the same for all of them.
+	drain pooled
+}
+
+// learn takes in a call: the logarithm of its latency over its server's time
+// per request, and the queue it was in, itself included. It returns by how much
+// the former differs from what is usual.
+func (c *curve) learn(log, queue float64) (deviation float64) {
+	p := &c.points[min(max(int(2*math.Log2(queue)), 0), len(c.points)-1)]
+	if p.count.Load() > 0 {
+		deviation = log - p.value()
+	}
+	p.add(log)
+	c.drain.add(log - math.Log(queue))
+	return deviation
+}
+
+// pooled is a mean that endpoints share. It takes no lock: of two samples that
+// are added at the same moment one may be lost.
+type pooled struct {
+	mean  atomic.Uint64 // float64 bits
+	count atomic.Int64
+}
+
+// enoughPooled is over how many samples such a mean is.
+const enoughPooled = 500
+
+func (p *pooled) value() float64 { return math.Float64frombits(p.mean.Load()) }
+
+func (p *pooled) add(sample float64) {
+	old, n := p.value(), p.count.Load()
+	if n < enoughPooled {
+		n++
+		p.count.Store(n)
+	}
+	p.mean.Store(math.Float64bits(old + (sample-old)/float64(n)))
+}

@@ -1,0 +1,61 @@
+package choice
+
+import "sync/atomic"
+
+// freshList is the endpoints that answered last. Of all endpoints their load is
+// known best, and each has just freed a slot: the idea of join-the-idle-queue
+// (Lu et al., 2011) without its messages. An answer is used once: a pick that
+// takes the endpoint takes it off the list.
+//
+// The list is a ring, read from the newest entry backwards. It takes no lock:
+// an entry that is lost in a race costs one pick a candidate, and no more.
+type freshList struct {
+	added atomic.Uint64
+	ring  [freshRing]atomic.Pointer[Endpoint]
+}
+
+const (
+	freshRing = 64
+	// freshScan is how many entries a pick reads at most: some were used.
+	freshScan = 24
+)
+
+func (l *freshList) add(e *Endpoint) {
+	l.ring[(l.added.Add(1)-1)%freshRing].Store(e)
+}
+
+// use takes an endpoint off the list, where it was found.
+func (l *freshList) use(slot uint64, e *Endpoint) {
+	l.ring[slot].CompareAndSwap(e, nil)
+}
+
+// freshest is the cheapest of the endpoints that answered last, and where in
+// the list it is. Its index is -1 if there is none that is not passed over.
+func (f *Fleet) freshest(o *outlook, random Random) (best candidate, slot uint64) {
+	best.index = -1
+	var (
+		l     = &f.group.fresh
+		added = l.added.Load()
+		left  = o.params.FreshCandidates
+	)
+	for i := added; i > 0 && added-i < freshScan && left > 0; i-- {
+		at := (i - 1) % freshRing
+		e := l.ring[at].Load()
+		if e == nil {
+			continue
+		}
+		// It may have left, or not be ready.
+		index := int(e.index.Load())
+		if index >= len(f.endpoints) || f.endpoints[index] != e {
+			continue
+		}
+		if left--; index == best.index {
+			continue
+		}
+		c := f.candidate(o, index, random)
+		if c.passedOver == 0 && (best.index < 0 || c.cost < best.cost) {
+			best, slot = c, at
+		}
+	}
+	return best, slot
+}
