@@ -1,9 +1,11 @@
 package scenario
 
 import (
+	"bytes"
 	"math"
 	"math/rand/v2"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -143,8 +145,31 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte("servers: [{count: 1e9}]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Parse("fuzz.yaml", data)
-		if err == nil && s.CallRate() < 0 {
+		if err != nil {
+			return
+		}
+		if s.CallRate() < 0 {
 			t.Errorf("call rate %v", s.CallRate())
 		}
+		again, err := Parse("again.yaml", s.YAML())
+		if err != nil || !bytes.Equal(s.YAML(), again.YAML()) {
+			t.Errorf("%v: written as\n%s", err, s.YAML())
+		}
 	})
+}
+
+func TestAScenarioThatIsWrittenIsReadAsTheSame(t *testing.T) {
+	all, err := Builtins()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range all {
+		text := s.YAML()
+		again, err := Parse(s.Name+".yaml", text)
+		if err != nil {
+			t.Errorf("%v\n%s", err, text)
+		} else if !reflect.DeepEqual(s, again) {
+			t.Errorf("%s is read as another:\n%s", s.Name, text)
+		}
+	}
 }
