@@ -1,17 +1,17 @@
 package sim
 
 import (
+	"container/heap"
 	"math/rand/v2"
 	"slices"
-	"sort"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/sim/scenario"
 )
 
-// timeline is what is planned: few things, so closures in order of time will do.
+// timeline is what is planned, as a heap, the earliest first.
 type timeline struct {
-	steps []step
+	steps steps
 	count int
 }
 
@@ -22,25 +22,34 @@ type step struct {
 }
 
 func (t *timeline) add(at int64, do func()) {
-	s := step{at, t.count, do}
+	heap.Push(&t.steps, step{at, t.count, do})
 	t.count++
-	i := sort.Search(len(t.steps), func(i int) bool {
-		return t.steps[i].at > at
-	})
-	t.steps = slices.Insert(t.steps, i, s)
 }
 
-func (t *timeline) pop() step {
-	s := t.steps[0]
-	t.steps = t.steps[1:]
-	return s
-}
+func (t *timeline) pop() step { return heap.Pop(&t.steps).(step) }
 
 func (t *timeline) next() int64 {
 	if len(t.steps) == 0 {
 		return never
 	}
 	return t.steps[0].at
+}
+
+// steps implements heap.Interface.
+type steps []step
+
+func (s steps) Len() int      { return len(s) }
+func (s steps) Swap(i, j int) { s[i], s[j] = s[j], s[i] }
+func (s steps) Less(i, j int) bool {
+	return s[i].at < s[j].at || s[i].at == s[j].at && s[i].order < s[j].order
+}
+func (s *steps) Push(x any) { *s = append(*s, x.(step)) }
+func (s *steps) Pop() any {
+	last := len(*s) - 1
+	x := (*s)[last]
+	(*s)[last] = step{}
+	*s = (*s)[:last]
+	return x
 }
 
 // plan has something done at a time. What is past the end is not.
