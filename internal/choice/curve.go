@@ -21,13 +21,13 @@ type curve struct {
 // learn takes in a call: the logarithm of its latency over its server's time
 // per request, and the queue it was in, itself included. It returns by how much
 // the former differs from what is usual.
-func (c *curve) learn(log, queue float64) (deviation float64) {
+func (c *curve) learn(log, queue, trust float64) (deviation float64) {
 	p := &c.points[min(max(int(2*math.Log2(queue)), 0), len(c.points)-1)]
 	if p.count.Load() > 0 {
 		deviation = log - p.value()
 	}
-	p.add(log)
-	c.drain.add(log - math.Log(queue))
+	p.add(log, trust)
+	c.drain.add(log-math.Log(queue), trust)
 	return deviation
 }
 
@@ -38,16 +38,26 @@ type pooled struct {
 	count atomic.Int64
 }
 
-// enoughPooled is over how many samples such a mean is.
-const enoughPooled = 500
+const (
+	// enoughPooled is over how many samples such a mean is.
+	enoughPooled = 500
+	// fewPooled is how many may move it freely; later ones move it by no more
+	// than one within a factor of e would, so that the servers whose reports
+	// are wrong do not spoil what is learned of all.
+	fewPooled = 20
+)
 
 func (p *pooled) value() float64 { return math.Float64frombits(p.mean.Load()) }
 
-func (p *pooled) add(sample float64) {
+func (p *pooled) add(sample, trust float64) {
 	old, n := p.value(), p.count.Load()
 	if n < enoughPooled {
 		n++
 		p.count.Store(n)
 	}
-	p.mean.Store(math.Float64bits(old + (sample-old)/float64(n)))
+	step := sample - old
+	if n > fewPooled {
+		step = max(min(step, 1), -1)
+	}
+	p.mean.Store(math.Float64bits(old + trust*step/float64(n)))
 }

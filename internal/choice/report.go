@@ -137,11 +137,9 @@ const (
 	// the two are taken.
 	enoughCapacity   = 5
 	enoughDeviations = 50
-	// presumedHonest is how many calls that deviate by nothing are presumed.
-	presumedHonest = 10
-	// believable is by how much, as a logarithm, a server's calls deviate
-	// without its reports being wrong: half of such a deviation is heeded.
-	believable = 0.3
+	// believable is the square of by how much, as a logarithm, a server's calls
+	// deviate without its reports being wrong: half of such a deviation is heeded.
+	believable = 0.1
 )
 
 func (c *capacity) report(utilization, rps, known float64) {
@@ -155,7 +153,12 @@ func (c *capacity) observe(g *curve, latency, queue, known float64) {
 	if c.perUnit.samples == 0 || queue <= 0 {
 		return
 	}
-	c.deviation.add(g.learn(math.Log(max(latency, 1)/c.perUnit.value), queue), known, enoughDeviations)
+	trust := 1.0
+	if n := c.deviation.samples; n > 0 {
+		d := c.deviation.value
+		trust = (believable + 1/n) / (d*d + believable + 1/n)
+	}
+	c.deviation.add(g.learn(math.Log(max(latency, 1)/c.perUnit.value), queue, trust), known, enoughDeviations)
 }
 
 // perRequest is the time in ns that each request in the queue adds, by the
@@ -166,7 +169,10 @@ func (c *capacity) perRequest(g *curve) float64 {
 	if c.perUnit.samples == 0 || g.drain.count.Load() == 0 {
 		return 0
 	}
-	d := c.deviation.value * c.deviation.samples / (c.deviation.samples + presumedHonest)
-	d *= d * d / (d*d + believable*believable)
+	if c.deviation.samples == 0 {
+		return c.perUnit.value * math.Exp(g.drain.value())
+	}
+	d := c.deviation.value
+	d *= d * d / (d*d + believable + 1/c.deviation.samples)
 	return c.perUnit.value * math.Exp(g.drain.value()+d)
 }
