@@ -201,14 +201,24 @@ func (o *observation) perRequest() float64 {
 }
 
 // combine sets the per-request time: by the server's account, if it gives one,
-// which the calls have checked; else by what is observed of it.
+// which the calls have checked; else by what is observed of it. Where few
+// requests are behind it, or it differs from what is typical by little, it is
+// taken to be chance: servers of a fleet are alike more often than not.
 func (e *Endpoint) combine(now int64) {
-	perRequest := e.capacity.perRequest(&e.group.curve)
+	perRequest, requests := e.capacity.perRequest(&e.group.curve), e.capacity.requests.value
 	if perRequest == 0 {
-		perRequest = e.observed.perRequest()
+		perRequest, requests = e.observed.perRequest(), e.observed.logLatency.samples
 	}
-	if perRequest > 0 {
-		e.known.perRequest, e.known.perRequestAt = perRequest, now
-		e.group.suppose(perRequest)
+	if perRequest <= 0 {
+		return
 	}
+	e.group.suppose(perRequest)
+	prior := e.group.prior()
+	d := math.Log(perRequest / prior)
+	d *= d * d / (d*d + chance/requests)
+	e.known.perRequest, e.known.perRequestAt = prior*math.Exp(d), now
 }
+
+// chance is the square of by how much, as a logarithm, one request says wrong
+// what its server takes for it.
+const chance = 2

@@ -127,12 +127,15 @@ func (e *Endpoint) age(now int64, uptime time.Duration) {
 // the queue adds, but for a factor that servers share.
 type capacity struct {
 	perUnit   mean // ns of utilization that one request takes
+	requests  mean // that such a report is about
 	deviation mean // of the logarithm of latencies from the group's curve
 }
 
 const (
 	// minUtilization: below it the ratio is noise.
 	minUtilization = 0.01
+	// window is what a report is presumed to be about, in seconds.
+	window = 1
 	// enoughCapacity and enoughDeviations are over how many reports and calls
 	// the two are taken.
 	enoughCapacity   = 5
@@ -145,6 +148,7 @@ const (
 func (c *capacity) report(utilization, rps, known float64) {
 	if utilization >= minUtilization && rps > 0 {
 		c.perUnit.add(utilization/rps*1e9, known, enoughCapacity)
+		c.requests.add(rps*window, known, enoughCapacity)
 	}
 }
 

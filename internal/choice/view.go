@@ -43,7 +43,7 @@ func (e *Endpoint) View(now int64) View {
 	if e.InProbation() {
 		v.HeldBack |= Probation
 	}
-	if v.Weight < 1 {
+	if v.Weight < 0.9 { // those a moment younger than others are not held back
 		v.HeldBack |= Warmup
 	}
 	if s := e.silence(now); s > int64(time.Second) {
