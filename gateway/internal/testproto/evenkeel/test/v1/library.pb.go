@@ -562,6 +562,619 @@ func (x *DeleteBookRequest) GetName() string {
 	return ""
 }
 
+// A note.
+type Note struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// `shelves/{shelf}/books/{book}/notes/{note}`.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Its text.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Changes with it.
+	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Who wrote it.
+	Author *Author `protobuf:"bytes,4,opt,name=author,proto3" json:"author,omitempty"`
+	// What it is about.
+	Labels map[string]string `protobuf:"bytes,5,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// When it was written.
+	Time *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=time,proto3" json:"time,omitempty"`
+	// Whatever else.
+	Extra         *structpb.Struct `protobuf:"bytes,7,opt,name=extra,proto3" json:"extra,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Note) Reset() {
+	*x = Note{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Note) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Note) ProtoMessage() {}
+
+func (x *Note) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Note.ProtoReflect.Descriptor instead.
+func (*Note) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Note) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Note) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *Note) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+func (x *Note) GetAuthor() *Author {
+	if x != nil {
+		return x.Author
+	}
+	return nil
+}
+
+func (x *Note) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *Note) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Note) GetExtra() *structpb.Struct {
+	if x != nil {
+		return x.Extra
+	}
+	return nil
+}
+
+// A new note.
+type CreateNoteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where to.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// What it is to be.
+	Note          *Note `protobuf:"bytes,2,opt,name=note,proto3" json:"note,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateNoteRequest) Reset() {
+	*x = CreateNoteRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateNoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateNoteRequest) ProtoMessage() {}
+
+func (x *CreateNoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateNoteRequest.ProtoReflect.Descriptor instead.
+func (*CreateNoteRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CreateNoteRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *CreateNoteRequest) GetNote() *Note {
+	if x != nil {
+		return x.Note
+	}
+	return nil
+}
+
+// Which note to get.
+type GetNoteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetNoteRequest) Reset() {
+	*x = GetNoteRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNoteRequest) ProtoMessage() {}
+
+func (x *GetNoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNoteRequest.ProtoReflect.Descriptor instead.
+func (*GetNoteRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *GetNoteRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// A change.
+type UpdateNoteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What it is to become.
+	Note *Note `protobuf:"bytes,1,opt,name=note,proto3" json:"note,omitempty"`
+	// Which fields to change.
+	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,2,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateNoteRequest) Reset() {
+	*x = UpdateNoteRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateNoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateNoteRequest) ProtoMessage() {}
+
+func (x *UpdateNoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateNoteRequest.ProtoReflect.Descriptor instead.
+func (*UpdateNoteRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpdateNoteRequest) GetNote() *Note {
+	if x != nil {
+		return x.Note
+	}
+	return nil
+}
+
+func (x *UpdateNoteRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
+	if x != nil {
+		return x.UpdateMask
+	}
+	return nil
+}
+
+// Which note to delete.
+type DeleteNoteRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Which state of it.
+	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteNoteRequest) Reset() {
+	*x = DeleteNoteRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteNoteRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteNoteRequest) ProtoMessage() {}
+
+func (x *DeleteNoteRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteNoteRequest.ProtoReflect.Descriptor instead.
+func (*DeleteNoteRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *DeleteNoteRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *DeleteNoteRequest) GetEtag() string {
+	if x != nil {
+		return x.Etag
+	}
+	return ""
+}
+
+// A file to keep.
+type WriteFileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its path.
+	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
+	// What it is.
+	File *httpbody.HttpBody `protobuf:"bytes,2,opt,name=file,proto3" json:"file,omitempty"`
+	// Who writes it.
+	Writer        string `protobuf:"bytes,3,opt,name=writer,proto3" json:"writer,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WriteFileRequest) Reset() {
+	*x = WriteFileRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WriteFileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WriteFileRequest) ProtoMessage() {}
+
+func (x *WriteFileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WriteFileRequest.ProtoReflect.Descriptor instead.
+func (*WriteFileRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *WriteFileRequest) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *WriteFileRequest) GetFile() *httpbody.HttpBody {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
+func (x *WriteFileRequest) GetWriter() string {
+	if x != nil {
+		return x.Writer
+	}
+	return ""
+}
+
+// A part of a file.
+type UploadFileRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The part.
+	File          *httpbody.HttpBody `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadFileRequest) Reset() {
+	*x = UploadFileRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadFileRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadFileRequest) ProtoMessage() {}
+
+func (x *UploadFileRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadFileRequest.ProtoReflect.Descriptor instead.
+func (*UploadFileRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *UploadFileRequest) GetFile() *httpbody.HttpBody {
+	if x != nil {
+		return x.File
+	}
+	return nil
+}
+
+// What came of it.
+type UploadFileResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many parts there were.
+	Parts int32 `protobuf:"varint,1,opt,name=parts,proto3" json:"parts,omitempty"`
+	// How many bytes.
+	Bytes int64 `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// The media type of the first.
+	ContentType   string `protobuf:"bytes,3,opt,name=content_type,json=contentType,proto3" json:"content_type,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadFileResponse) Reset() {
+	*x = UploadFileResponse{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadFileResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadFileResponse) ProtoMessage() {}
+
+func (x *UploadFileResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadFileResponse.ProtoReflect.Descriptor instead.
+func (*UploadFileResponse) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *UploadFileResponse) GetParts() int32 {
+	if x != nil {
+		return x.Parts
+	}
+	return 0
+}
+
+func (x *UploadFileResponse) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+func (x *UploadFileResponse) GetContentType() string {
+	if x != nil {
+		return x.ContentType
+	}
+	return ""
+}
+
+// Which events to stream.
+type WatchEventsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many.
+	Count int32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	// With which code to fail then.
+	Code int32 `protobuf:"varint,2,opt,name=code,proto3" json:"code,omitempty"`
+	// How long to wait before the last.
+	Pause         *durationpb.Duration `protobuf:"bytes,3,opt,name=pause,proto3" json:"pause,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEventsRequest) Reset() {
+	*x = WatchEventsRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEventsRequest) ProtoMessage() {}
+
+func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
+func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *WatchEventsRequest) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *WatchEventsRequest) GetCode() int32 {
+	if x != nil {
+		return x.Code
+	}
+	return 0
+}
+
+func (x *WatchEventsRequest) GetPause() *durationpb.Duration {
+	if x != nil {
+		return x.Pause
+	}
+	return nil
+}
+
+// What happened.
+type WatchEventsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Tells where to go on.
+	Cursor string `protobuf:"bytes,1,opt,name=cursor,proto3" json:"cursor,omitempty"`
+	// What kind of thing it is.
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// The text.
+	Text          string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchEventsResponse) Reset() {
+	*x = WatchEventsResponse{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchEventsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchEventsResponse) ProtoMessage() {}
+
+func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
+func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *WatchEventsResponse) GetCursor() string {
+	if x != nil {
+		return x.Cursor
+	}
+	return ""
+}
+
+func (x *WatchEventsResponse) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *WatchEventsResponse) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // A rating.
 type RateBookRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -575,7 +1188,7 @@ type RateBookRequest struct {
 
 func (x *RateBookRequest) Reset() {
 	*x = RateBookRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[8]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -587,7 +1200,7 @@ func (x *RateBookRequest) String() string {
 func (*RateBookRequest) ProtoMessage() {}
 
 func (x *RateBookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[8]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -600,7 +1213,7 @@ func (x *RateBookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RateBookRequest.ProtoReflect.Descriptor instead.
 func (*RateBookRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{8}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RateBookRequest) GetName() string {
@@ -628,7 +1241,7 @@ type LockBookRequest struct {
 
 func (x *LockBookRequest) Reset() {
 	*x = LockBookRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[9]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -640,7 +1253,7 @@ func (x *LockBookRequest) String() string {
 func (*LockBookRequest) ProtoMessage() {}
 
 func (x *LockBookRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[9]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -653,7 +1266,7 @@ func (x *LockBookRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LockBookRequest.ProtoReflect.Descriptor instead.
 func (*LockBookRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{9}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LockBookRequest) GetName() string {
@@ -674,7 +1287,7 @@ type ReadFileRequest struct {
 
 func (x *ReadFileRequest) Reset() {
 	*x = ReadFileRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[10]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -686,7 +1299,7 @@ func (x *ReadFileRequest) String() string {
 func (*ReadFileRequest) ProtoMessage() {}
 
 func (x *ReadFileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[10]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -699,7 +1312,7 @@ func (x *ReadFileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadFileRequest.ProtoReflect.Descriptor instead.
 func (*ReadFileRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{10}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ReadFileRequest) GetPath() string {
@@ -726,7 +1339,7 @@ type DownloadFileRequest struct {
 
 func (x *DownloadFileRequest) Reset() {
 	*x = DownloadFileRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[11]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -738,7 +1351,7 @@ func (x *DownloadFileRequest) String() string {
 func (*DownloadFileRequest) ProtoMessage() {}
 
 func (x *DownloadFileRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[11]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -751,7 +1364,7 @@ func (x *DownloadFileRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DownloadFileRequest.ProtoReflect.Descriptor instead.
 func (*DownloadFileRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{11}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DownloadFileRequest) GetPath() string {
@@ -846,7 +1459,7 @@ type EchoRequest struct {
 
 func (x *EchoRequest) Reset() {
 	*x = EchoRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[12]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -858,7 +1471,7 @@ func (x *EchoRequest) String() string {
 func (*EchoRequest) ProtoMessage() {}
 
 func (x *EchoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[12]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -871,7 +1484,7 @@ func (x *EchoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EchoRequest.ProtoReflect.Descriptor instead.
 func (*EchoRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{12}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *EchoRequest) GetText() string {
@@ -1098,7 +1711,7 @@ type Nested struct {
 
 func (x *Nested) Reset() {
 	*x = Nested{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[13]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1723,7 @@ func (x *Nested) String() string {
 func (*Nested) ProtoMessage() {}
 
 func (x *Nested) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[13]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1736,7 @@ func (x *Nested) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nested.ProtoReflect.Descriptor instead.
 func (*Nested) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{13}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Nested) GetNumber() int32 {
@@ -1151,7 +1764,7 @@ type EchoResponse struct {
 
 func (x *EchoResponse) Reset() {
 	*x = EchoResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[14]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1163,7 +1776,7 @@ func (x *EchoResponse) String() string {
 func (*EchoResponse) ProtoMessage() {}
 
 func (x *EchoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[14]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1176,7 +1789,7 @@ func (x *EchoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EchoResponse.ProtoReflect.Descriptor instead.
 func (*EchoResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{14}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *EchoResponse) GetEchoed() *EchoRequest {
@@ -1195,7 +1808,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[15]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1820,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[15]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1833,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{15}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{25}
 }
 
 // Who calls.
@@ -1242,7 +1855,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[16]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1254,7 +1867,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[16]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1267,7 +1880,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{16}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WhoAmIResponse) GetSubject() string {
@@ -1318,7 +1931,7 @@ type FailRequest struct {
 
 func (x *FailRequest) Reset() {
 	*x = FailRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[17]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1330,7 +1943,7 @@ func (x *FailRequest) String() string {
 func (*FailRequest) ProtoMessage() {}
 
 func (x *FailRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[17]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1343,7 +1956,7 @@ func (x *FailRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailRequest.ProtoReflect.Descriptor instead.
 func (*FailRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{17}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *FailRequest) GetCode() int32 {
@@ -1371,7 +1984,7 @@ type SleepRequest struct {
 
 func (x *SleepRequest) Reset() {
 	*x = SleepRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[18]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1383,7 +1996,7 @@ func (x *SleepRequest) String() string {
 func (*SleepRequest) ProtoMessage() {}
 
 func (x *SleepRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[18]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1396,7 +2009,7 @@ func (x *SleepRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SleepRequest.ProtoReflect.Descriptor instead.
 func (*SleepRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{18}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SleepRequest) GetDuration() *durationpb.Duration {
@@ -1417,7 +2030,7 @@ type SleepResponse struct {
 
 func (x *SleepResponse) Reset() {
 	*x = SleepResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[19]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +2042,7 @@ func (x *SleepResponse) String() string {
 func (*SleepResponse) ProtoMessage() {}
 
 func (x *SleepResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[19]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +2055,7 @@ func (x *SleepResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SleepResponse.ProtoReflect.Descriptor instead.
 func (*SleepResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{19}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SleepResponse) GetLeft() *durationpb.Duration {
@@ -1469,7 +2082,7 @@ type WatchBooksRequest struct {
 
 func (x *WatchBooksRequest) Reset() {
 	*x = WatchBooksRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[20]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1481,7 +2094,7 @@ func (x *WatchBooksRequest) String() string {
 func (*WatchBooksRequest) ProtoMessage() {}
 
 func (x *WatchBooksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[20]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1494,7 +2107,7 @@ func (x *WatchBooksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchBooksRequest.ProtoReflect.Descriptor instead.
 func (*WatchBooksRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{20}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WatchBooksRequest) GetCount() int32 {
@@ -1536,7 +2149,7 @@ type WatchBooksResponse struct {
 
 func (x *WatchBooksResponse) Reset() {
 	*x = WatchBooksResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[21]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +2161,7 @@ func (x *WatchBooksResponse) String() string {
 func (*WatchBooksResponse) ProtoMessage() {}
 
 func (x *WatchBooksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[21]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +2174,7 @@ func (x *WatchBooksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchBooksResponse.ProtoReflect.Descriptor instead.
 func (*WatchBooksResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{21}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *WatchBooksResponse) GetBook() *Book {
@@ -1582,7 +2195,7 @@ type UploadBooksRequest struct {
 
 func (x *UploadBooksRequest) Reset() {
 	*x = UploadBooksRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[22]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1594,7 +2207,7 @@ func (x *UploadBooksRequest) String() string {
 func (*UploadBooksRequest) ProtoMessage() {}
 
 func (x *UploadBooksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[22]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1607,7 +2220,7 @@ func (x *UploadBooksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadBooksRequest.ProtoReflect.Descriptor instead.
 func (*UploadBooksRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{22}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *UploadBooksRequest) GetBook() *Book {
@@ -1628,7 +2241,7 @@ type UploadBooksResponse struct {
 
 func (x *UploadBooksResponse) Reset() {
 	*x = UploadBooksResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[23]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1640,7 +2253,7 @@ func (x *UploadBooksResponse) String() string {
 func (*UploadBooksResponse) ProtoMessage() {}
 
 func (x *UploadBooksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[23]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1653,7 +2266,7 @@ func (x *UploadBooksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UploadBooksResponse.ProtoReflect.Descriptor instead.
 func (*UploadBooksResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{23}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *UploadBooksResponse) GetCount() int32 {
@@ -1674,7 +2287,7 @@ type ChatRequest struct {
 
 func (x *ChatRequest) Reset() {
 	*x = ChatRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[24]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1686,7 +2299,7 @@ func (x *ChatRequest) String() string {
 func (*ChatRequest) ProtoMessage() {}
 
 func (x *ChatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[24]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1699,7 +2312,7 @@ func (x *ChatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatRequest.ProtoReflect.Descriptor instead.
 func (*ChatRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{24}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ChatRequest) GetText() string {
@@ -1720,7 +2333,7 @@ type ChatResponse struct {
 
 func (x *ChatResponse) Reset() {
 	*x = ChatResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[25]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1732,7 +2345,7 @@ func (x *ChatResponse) String() string {
 func (*ChatResponse) ProtoMessage() {}
 
 func (x *ChatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[25]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +2358,7 @@ func (x *ChatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatResponse.ProtoReflect.Descriptor instead.
 func (*ChatResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{25}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ChatResponse) GetText() string {
@@ -1764,7 +2377,7 @@ type InternalRequest struct {
 
 func (x *InternalRequest) Reset() {
 	*x = InternalRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[26]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1776,7 +2389,7 @@ func (x *InternalRequest) String() string {
 func (*InternalRequest) ProtoMessage() {}
 
 func (x *InternalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[26]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1789,7 +2402,7 @@ func (x *InternalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalRequest.ProtoReflect.Descriptor instead.
 func (*InternalRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{26}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{36}
 }
 
 // Nothing.
@@ -1801,7 +2414,7 @@ type GoodRequest struct {
 
 func (x *GoodRequest) Reset() {
 	*x = GoodRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[27]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1813,7 +2426,7 @@ func (x *GoodRequest) String() string {
 func (*GoodRequest) ProtoMessage() {}
 
 func (x *GoodRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[27]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1826,7 +2439,7 @@ func (x *GoodRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoodRequest.ProtoReflect.Descriptor instead.
 func (*GoodRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{27}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{37}
 }
 
 // Nothing.
@@ -1838,7 +2451,7 @@ type ForgottenRequest struct {
 
 func (x *ForgottenRequest) Reset() {
 	*x = ForgottenRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[28]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1850,7 +2463,7 @@ func (x *ForgottenRequest) String() string {
 func (*ForgottenRequest) ProtoMessage() {}
 
 func (x *ForgottenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[28]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1863,7 +2476,7 @@ func (x *ForgottenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgottenRequest.ProtoReflect.Descriptor instead.
 func (*ForgottenRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{28}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{38}
 }
 
 // Nothing.
@@ -1875,7 +2488,7 @@ type AlsoForgottenRequest struct {
 
 func (x *AlsoForgottenRequest) Reset() {
 	*x = AlsoForgottenRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[29]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1887,7 +2500,7 @@ func (x *AlsoForgottenRequest) String() string {
 func (*AlsoForgottenRequest) ProtoMessage() {}
 
 func (x *AlsoForgottenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[29]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1900,7 +2513,7 @@ func (x *AlsoForgottenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlsoForgottenRequest.ProtoReflect.Descriptor instead.
 func (*AlsoForgottenRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{29}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{39}
 }
 
 // Nothing.
@@ -1912,7 +2525,7 @@ type UndecidedRequest struct {
 
 func (x *UndecidedRequest) Reset() {
 	*x = UndecidedRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[30]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1924,7 +2537,7 @@ func (x *UndecidedRequest) String() string {
 func (*UndecidedRequest) ProtoMessage() {}
 
 func (x *UndecidedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[30]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1937,7 +2550,7 @@ func (x *UndecidedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndecidedRequest.ProtoReflect.Descriptor instead.
 func (*UndecidedRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{30}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{40}
 }
 
 // Which has a nested message.
@@ -1951,7 +2564,7 @@ type BreakRequest struct {
 
 func (x *BreakRequest) Reset() {
 	*x = BreakRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[31]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1963,7 +2576,7 @@ func (x *BreakRequest) String() string {
 func (*BreakRequest) ProtoMessage() {}
 
 func (x *BreakRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[31]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1976,7 +2589,7 @@ func (x *BreakRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakRequest.ProtoReflect.Descriptor instead.
 func (*BreakRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{31}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *BreakRequest) GetBroken() *Broken {
@@ -1998,7 +2611,7 @@ type Broken struct {
 
 func (x *Broken) Reset() {
 	*x = Broken{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[32]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2010,7 +2623,7 @@ func (x *Broken) String() string {
 func (*Broken) ProtoMessage() {}
 
 func (x *Broken) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[32]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2023,7 +2636,7 @@ func (x *Broken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Broken.ProtoReflect.Descriptor instead.
 func (*Broken) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{32}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Broken) GetText() string {
@@ -2044,7 +2657,7 @@ type RivalRequest struct {
 
 func (x *RivalRequest) Reset() {
 	*x = RivalRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[33]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2056,7 +2669,7 @@ func (x *RivalRequest) String() string {
 func (*RivalRequest) ProtoMessage() {}
 
 func (x *RivalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[33]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2069,7 +2682,7 @@ func (x *RivalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RivalRequest.ProtoReflect.Descriptor instead.
 func (*RivalRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{33}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *RivalRequest) GetOther() string {
@@ -2088,7 +2701,7 @@ type HideRequest struct {
 
 func (x *HideRequest) Reset() {
 	*x = HideRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2100,7 +2713,7 @@ func (x *HideRequest) String() string {
 func (*HideRequest) ProtoMessage() {}
 
 func (x *HideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2113,14 +2726,14 @@ func (x *HideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HideRequest.ProtoReflect.Descriptor instead.
 func (*HideRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{34}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{44}
 }
 
 var File_evenkeel_test_v1_library_proto protoreflect.FileDescriptor
 
 const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\n" +
-	"\x1eevenkeel/test/v1/library.proto\x12\x10evenkeel.test.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\xe6\x02\n" +
+	"\x1eevenkeel/test/v1/library.proto\x12\x10evenkeel.test.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a evenkeel/gateway/v1/answer.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\xe6\x02\n" +
 	"\x04Book\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\x05title\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182R\x05title\x12+\n" +
@@ -2157,7 +2770,48 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"'\n" +
 	"\x11DeleteBookRequest\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name\"F\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\xca\x02\n" +
+	"\x04Note\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\x12\x12\n" +
+	"\x04etag\x18\x03 \x01(\tR\x04etag\x120\n" +
+	"\x06author\x18\x04 \x01(\v2\x18.evenkeel.test.v1.AuthorR\x06author\x12:\n" +
+	"\x06labels\x18\x05 \x03(\v2\".evenkeel.test.v1.Note.LabelsEntryR\x06labels\x12.\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12-\n" +
+	"\x05extra\x18\a \x01(\v2\x17.google.protobuf.StructR\x05extra\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"W\n" +
+	"\x11CreateNoteRequest\x12\x16\n" +
+	"\x06parent\x18\x01 \x01(\tR\x06parent\x12*\n" +
+	"\x04note\x18\x02 \x01(\v2\x16.evenkeel.test.v1.NoteR\x04note\"$\n" +
+	"\x0eGetNoteRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"\x84\x01\n" +
+	"\x11UpdateNoteRequest\x122\n" +
+	"\x04note\x18\x01 \x01(\v2\x16.evenkeel.test.v1.NoteB\x06\xbaH\x03\xd8\x01\x03R\x04note\x12;\n" +
+	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
+	"updateMask\";\n" +
+	"\x11DeleteNoteRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04etag\x18\x02 \x01(\tR\x04etag\"h\n" +
+	"\x10WriteFileRequest\x12\x12\n" +
+	"\x04path\x18\x01 \x01(\tR\x04path\x12(\n" +
+	"\x04file\x18\x02 \x01(\v2\x14.google.api.HttpBodyR\x04file\x12\x16\n" +
+	"\x06writer\x18\x03 \x01(\tR\x06writer\"=\n" +
+	"\x11UploadFileRequest\x12(\n" +
+	"\x04file\x18\x01 \x01(\v2\x14.google.api.HttpBodyR\x04file\"c\n" +
+	"\x12UploadFileResponse\x12\x14\n" +
+	"\x05parts\x18\x01 \x01(\x05R\x05parts\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes\x12!\n" +
+	"\fcontent_type\x18\x03 \x01(\tR\vcontentType\"o\n" +
+	"\x12WatchEventsRequest\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x05R\x05count\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\x05R\x04code\x12/\n" +
+	"\x05pause\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x05pause\"U\n" +
+	"\x13WatchEventsResponse\x12\x16\n" +
+	"\x06cursor\x18\x01 \x01(\tR\x06cursor\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\"F\n" +
 	"\x0fRateBookRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\x05stars\x18\x02 \x01(\x05B\t\xbaH\x06\x1a\x04\x18\x05(\x01R\x05stars\"%\n" +
@@ -2265,7 +2919,7 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_FICTION\x10\x01\x12\r\n" +
-	"\tKIND_FACT\x10\x022\xec\x10\n" +
+	"\tKIND_FACT\x10\x022\xb3\x19\n" +
 	"\x0eLibraryService\x12{\n" +
 	"\aGetBook\x12 .evenkeel.test.v1.GetBookRequest\x1a\x16.evenkeel.test.v1.Book\"6\xf2\xed\x18\x0e\x12\f\n" +
 	"\n" +
@@ -2275,7 +2929,24 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"CreateBook\x12#.evenkeel.test.v1.CreateBookRequest\x1a\x16.evenkeel.test.v1.Book\"I\xf2\xed\x18\x1b\x12\x19\n" +
 	"\n" +
 	"books.read\n" +
-	"\vbooks.write\x82\xd3\xe4\x93\x02$:\x04book\"\x1c/v1/{parent=shelves/*}/books\x12\x80\x01\n" +
+	"\vbooks.write\x82\xd3\xe4\x93\x02$:\x04book\"\x1c/v1/{parent=shelves/*}/books\x12\xaf\x01\n" +
+	"\n" +
+	"CreateNote\x12#.evenkeel.test.v1.CreateNoteRequest\x1a\x16.evenkeel.test.v1.Note\"d\xf2\xed\x18\x02\b\x01\xfa\xed\x18(\n" +
+	"&\n" +
+	"$/v1/{name=shelves/*/books/*/notes/*}\x82\xd3\xe4\x93\x02,:\x04note\"$/v1/{parent=shelves/*/books/*}/notes\x12w\n" +
+	"\aGetNote\x12 .evenkeel.test.v1.GetNoteRequest\x1a\x16.evenkeel.test.v1.Note\"2\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02&\x12$/v1/{name=shelves/*/books/*/notes/*}\x12\x88\x01\n" +
+	"\n" +
+	"UpdateNote\x12#.evenkeel.test.v1.UpdateNoteRequest\x1a\x16.evenkeel.test.v1.Note\"=\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x021:\x04note2)/v1/{note.name=shelves/*/books/*/notes/*}\x12\x83\x01\n" +
+	"\n" +
+	"DeleteNote\x12#.evenkeel.test.v1.DeleteNoteRequest\x1a\x16.google.protobuf.Empty\"8\xf2\xed\x18\x02\b\x01\xfa\xed\x18\x02\x10\x01\x82\xd3\xe4\x93\x02&*$/v1/{name=shelves/*/books/*/notes/*}\x12\x91\x01\n" +
+	"\tWriteFile\x12\".evenkeel.test.v1.WriteFileRequest\x1a\x14.google.api.HttpBody\"J\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02>:\x04fileZ!:\x04fileb\x04data\"\x13/v1/files/{path=**}\x1a\x13/v1/files/{path=**}\x12S\n" +
+	"\aReflect\x12\x14.google.api.HttpBody\x1a\x14.google.api.HttpBody\"\x1c\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x10:\x01*\"\v/v1/reflect\x12y\n" +
+	"\n" +
+	"UploadFile\x12#.evenkeel.test.v1.UploadFileRequest\x1a$.evenkeel.test.v1.UploadFileResponse\"\x1e\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x12:\x04file\"\n" +
+	"/v1/upload(\x01\x12\xa4\x01\n" +
+	"\vWatchEvents\x12$.evenkeel.test.v1.WatchEventsRequest\x1a%.evenkeel.test.v1.WatchEventsResponse\"F\xf2\xed\x18\x02\b\x01\xfa\xed\x18\x10\x1a\x0e\n" +
+	"\x06cursor\x12\x04kind\x82\xd3\xe4\x93\x02&Z\x18b\x04text\x12\x10/v1/events:texts\x12\n" +
+	"/v1/events0\x01\x12\x80\x01\n" +
 	"\n" +
 	"UpdateBook\x12#.evenkeel.test.v1.UpdateBookRequest\x1a\x16.evenkeel.test.v1.Book\"5\xf2\xed\x18\x02\x18\x01\x82\xd3\xe4\x93\x02):\x04book2!/v1/{book.name=shelves/*/books/*}\x12\x82\x01\n" +
 	"\n" +
@@ -2325,7 +2996,7 @@ func file_evenkeel_test_v1_library_proto_rawDescGZIP() []byte {
 }
 
 var file_evenkeel_test_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
 var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(Kind)(0),                     // 0: evenkeel.test.v1.Kind
 	(*Book)(nil),                  // 1: evenkeel.test.v1.Book
@@ -2336,128 +3007,165 @@ var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(*CreateBookRequest)(nil),     // 6: evenkeel.test.v1.CreateBookRequest
 	(*UpdateBookRequest)(nil),     // 7: evenkeel.test.v1.UpdateBookRequest
 	(*DeleteBookRequest)(nil),     // 8: evenkeel.test.v1.DeleteBookRequest
-	(*RateBookRequest)(nil),       // 9: evenkeel.test.v1.RateBookRequest
-	(*LockBookRequest)(nil),       // 10: evenkeel.test.v1.LockBookRequest
-	(*ReadFileRequest)(nil),       // 11: evenkeel.test.v1.ReadFileRequest
-	(*DownloadFileRequest)(nil),   // 12: evenkeel.test.v1.DownloadFileRequest
-	(*EchoRequest)(nil),           // 13: evenkeel.test.v1.EchoRequest
-	(*Nested)(nil),                // 14: evenkeel.test.v1.Nested
-	(*EchoResponse)(nil),          // 15: evenkeel.test.v1.EchoResponse
-	(*WhoAmIRequest)(nil),         // 16: evenkeel.test.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 17: evenkeel.test.v1.WhoAmIResponse
-	(*FailRequest)(nil),           // 18: evenkeel.test.v1.FailRequest
-	(*SleepRequest)(nil),          // 19: evenkeel.test.v1.SleepRequest
-	(*SleepResponse)(nil),         // 20: evenkeel.test.v1.SleepResponse
-	(*WatchBooksRequest)(nil),     // 21: evenkeel.test.v1.WatchBooksRequest
-	(*WatchBooksResponse)(nil),    // 22: evenkeel.test.v1.WatchBooksResponse
-	(*UploadBooksRequest)(nil),    // 23: evenkeel.test.v1.UploadBooksRequest
-	(*UploadBooksResponse)(nil),   // 24: evenkeel.test.v1.UploadBooksResponse
-	(*ChatRequest)(nil),           // 25: evenkeel.test.v1.ChatRequest
-	(*ChatResponse)(nil),          // 26: evenkeel.test.v1.ChatResponse
-	(*InternalRequest)(nil),       // 27: evenkeel.test.v1.InternalRequest
-	(*GoodRequest)(nil),           // 28: evenkeel.test.v1.GoodRequest
-	(*ForgottenRequest)(nil),      // 29: evenkeel.test.v1.ForgottenRequest
-	(*AlsoForgottenRequest)(nil),  // 30: evenkeel.test.v1.AlsoForgottenRequest
-	(*UndecidedRequest)(nil),      // 31: evenkeel.test.v1.UndecidedRequest
-	(*BreakRequest)(nil),          // 32: evenkeel.test.v1.BreakRequest
-	(*Broken)(nil),                // 33: evenkeel.test.v1.Broken
-	(*RivalRequest)(nil),          // 34: evenkeel.test.v1.RivalRequest
-	(*HideRequest)(nil),           // 35: evenkeel.test.v1.HideRequest
-	nil,                           // 36: evenkeel.test.v1.Book.LabelsEntry
-	nil,                           // 37: evenkeel.test.v1.EchoRequest.CountsEntry
-	nil,                           // 38: evenkeel.test.v1.EchoRequest.ByNameEntry
-	nil,                           // 39: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	(*fieldmaskpb.FieldMask)(nil), // 40: google.protobuf.FieldMask
-	(*timestamppb.Timestamp)(nil), // 41: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 42: google.protobuf.Duration
-	(*wrapperspb.Int32Value)(nil), // 43: google.protobuf.Int32Value
-	(*structpb.Struct)(nil),       // 44: google.protobuf.Struct
-	(*structpb.Value)(nil),        // 45: google.protobuf.Value
-	(*emptypb.Empty)(nil),         // 46: google.protobuf.Empty
-	(*httpbody.HttpBody)(nil),     // 47: google.api.HttpBody
+	(*Note)(nil),                  // 9: evenkeel.test.v1.Note
+	(*CreateNoteRequest)(nil),     // 10: evenkeel.test.v1.CreateNoteRequest
+	(*GetNoteRequest)(nil),        // 11: evenkeel.test.v1.GetNoteRequest
+	(*UpdateNoteRequest)(nil),     // 12: evenkeel.test.v1.UpdateNoteRequest
+	(*DeleteNoteRequest)(nil),     // 13: evenkeel.test.v1.DeleteNoteRequest
+	(*WriteFileRequest)(nil),      // 14: evenkeel.test.v1.WriteFileRequest
+	(*UploadFileRequest)(nil),     // 15: evenkeel.test.v1.UploadFileRequest
+	(*UploadFileResponse)(nil),    // 16: evenkeel.test.v1.UploadFileResponse
+	(*WatchEventsRequest)(nil),    // 17: evenkeel.test.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),   // 18: evenkeel.test.v1.WatchEventsResponse
+	(*RateBookRequest)(nil),       // 19: evenkeel.test.v1.RateBookRequest
+	(*LockBookRequest)(nil),       // 20: evenkeel.test.v1.LockBookRequest
+	(*ReadFileRequest)(nil),       // 21: evenkeel.test.v1.ReadFileRequest
+	(*DownloadFileRequest)(nil),   // 22: evenkeel.test.v1.DownloadFileRequest
+	(*EchoRequest)(nil),           // 23: evenkeel.test.v1.EchoRequest
+	(*Nested)(nil),                // 24: evenkeel.test.v1.Nested
+	(*EchoResponse)(nil),          // 25: evenkeel.test.v1.EchoResponse
+	(*WhoAmIRequest)(nil),         // 26: evenkeel.test.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),        // 27: evenkeel.test.v1.WhoAmIResponse
+	(*FailRequest)(nil),           // 28: evenkeel.test.v1.FailRequest
+	(*SleepRequest)(nil),          // 29: evenkeel.test.v1.SleepRequest
+	(*SleepResponse)(nil),         // 30: evenkeel.test.v1.SleepResponse
+	(*WatchBooksRequest)(nil),     // 31: evenkeel.test.v1.WatchBooksRequest
+	(*WatchBooksResponse)(nil),    // 32: evenkeel.test.v1.WatchBooksResponse
+	(*UploadBooksRequest)(nil),    // 33: evenkeel.test.v1.UploadBooksRequest
+	(*UploadBooksResponse)(nil),   // 34: evenkeel.test.v1.UploadBooksResponse
+	(*ChatRequest)(nil),           // 35: evenkeel.test.v1.ChatRequest
+	(*ChatResponse)(nil),          // 36: evenkeel.test.v1.ChatResponse
+	(*InternalRequest)(nil),       // 37: evenkeel.test.v1.InternalRequest
+	(*GoodRequest)(nil),           // 38: evenkeel.test.v1.GoodRequest
+	(*ForgottenRequest)(nil),      // 39: evenkeel.test.v1.ForgottenRequest
+	(*AlsoForgottenRequest)(nil),  // 40: evenkeel.test.v1.AlsoForgottenRequest
+	(*UndecidedRequest)(nil),      // 41: evenkeel.test.v1.UndecidedRequest
+	(*BreakRequest)(nil),          // 42: evenkeel.test.v1.BreakRequest
+	(*Broken)(nil),                // 43: evenkeel.test.v1.Broken
+	(*RivalRequest)(nil),          // 44: evenkeel.test.v1.RivalRequest
+	(*HideRequest)(nil),           // 45: evenkeel.test.v1.HideRequest
+	nil,                           // 46: evenkeel.test.v1.Book.LabelsEntry
+	nil,                           // 47: evenkeel.test.v1.Note.LabelsEntry
+	nil,                           // 48: evenkeel.test.v1.EchoRequest.CountsEntry
+	nil,                           // 49: evenkeel.test.v1.EchoRequest.ByNameEntry
+	nil,                           // 50: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	(*fieldmaskpb.FieldMask)(nil), // 51: google.protobuf.FieldMask
+	(*timestamppb.Timestamp)(nil), // 52: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 53: google.protobuf.Struct
+	(*httpbody.HttpBody)(nil),     // 54: google.api.HttpBody
+	(*durationpb.Duration)(nil),   // 55: google.protobuf.Duration
+	(*wrapperspb.Int32Value)(nil), // 56: google.protobuf.Int32Value
+	(*structpb.Value)(nil),        // 57: google.protobuf.Value
+	(*emptypb.Empty)(nil),         // 58: google.protobuf.Empty
 }
 var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	2,  // 0: evenkeel.test.v1.Book.authors:type_name -> evenkeel.test.v1.Author
-	36, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
+	46, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
 	0,  // 2: evenkeel.test.v1.Book.kind:type_name -> evenkeel.test.v1.Kind
 	1,  // 3: evenkeel.test.v1.ListBooksResponse.books:type_name -> evenkeel.test.v1.Book
 	1,  // 4: evenkeel.test.v1.CreateBookRequest.book:type_name -> evenkeel.test.v1.Book
 	1,  // 5: evenkeel.test.v1.UpdateBookRequest.book:type_name -> evenkeel.test.v1.Book
-	40, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
-	0,  // 7: evenkeel.test.v1.EchoRequest.kind:type_name -> evenkeel.test.v1.Kind
-	37, // 8: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
-	14, // 9: evenkeel.test.v1.EchoRequest.nested:type_name -> evenkeel.test.v1.Nested
-	41, // 10: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
-	42, // 11: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
-	40, // 12: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
-	43, // 13: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
-	44, // 14: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
-	14, // 15: evenkeel.test.v1.EchoRequest.several:type_name -> evenkeel.test.v1.Nested
-	38, // 16: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
-	0,  // 17: evenkeel.test.v1.EchoRequest.kinds:type_name -> evenkeel.test.v1.Kind
-	45, // 18: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
-	14, // 19: evenkeel.test.v1.Nested.deeper:type_name -> evenkeel.test.v1.Nested
-	13, // 20: evenkeel.test.v1.EchoResponse.echoed:type_name -> evenkeel.test.v1.EchoRequest
-	39, // 21: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	42, // 22: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
-	42, // 23: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
-	1,  // 24: evenkeel.test.v1.WatchBooksResponse.book:type_name -> evenkeel.test.v1.Book
-	1,  // 25: evenkeel.test.v1.UploadBooksRequest.book:type_name -> evenkeel.test.v1.Book
-	33, // 26: evenkeel.test.v1.BreakRequest.broken:type_name -> evenkeel.test.v1.Broken
-	14, // 27: evenkeel.test.v1.EchoRequest.ByNameEntry.value:type_name -> evenkeel.test.v1.Nested
-	3,  // 28: evenkeel.test.v1.LibraryService.GetBook:input_type -> evenkeel.test.v1.GetBookRequest
-	4,  // 29: evenkeel.test.v1.LibraryService.ListBooks:input_type -> evenkeel.test.v1.ListBooksRequest
-	6,  // 30: evenkeel.test.v1.LibraryService.CreateBook:input_type -> evenkeel.test.v1.CreateBookRequest
-	7,  // 31: evenkeel.test.v1.LibraryService.UpdateBook:input_type -> evenkeel.test.v1.UpdateBookRequest
-	8,  // 32: evenkeel.test.v1.LibraryService.DeleteBook:input_type -> evenkeel.test.v1.DeleteBookRequest
-	9,  // 33: evenkeel.test.v1.LibraryService.RateBook:input_type -> evenkeel.test.v1.RateBookRequest
-	10, // 34: evenkeel.test.v1.LibraryService.LockBook:input_type -> evenkeel.test.v1.LockBookRequest
-	11, // 35: evenkeel.test.v1.LibraryService.ReadFile:input_type -> evenkeel.test.v1.ReadFileRequest
-	12, // 36: evenkeel.test.v1.LibraryService.DownloadFile:input_type -> evenkeel.test.v1.DownloadFileRequest
-	13, // 37: evenkeel.test.v1.LibraryService.Echo:input_type -> evenkeel.test.v1.EchoRequest
-	16, // 38: evenkeel.test.v1.LibraryService.WhoAmI:input_type -> evenkeel.test.v1.WhoAmIRequest
-	18, // 39: evenkeel.test.v1.LibraryService.Fail:input_type -> evenkeel.test.v1.FailRequest
-	19, // 40: evenkeel.test.v1.LibraryService.Sleep:input_type -> evenkeel.test.v1.SleepRequest
-	21, // 41: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
-	23, // 42: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
-	25, // 43: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
-	27, // 44: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
-	28, // 45: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
-	29, // 46: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
-	30, // 47: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
-	31, // 48: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
-	32, // 49: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
-	34, // 50: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
-	35, // 51: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
-	1,  // 52: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
-	5,  // 53: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
-	1,  // 54: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
-	1,  // 55: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
-	46, // 56: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
-	1,  // 57: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
-	1,  // 58: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
-	47, // 59: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
-	47, // 60: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
-	15, // 61: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
-	17, // 62: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
-	46, // 63: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
-	20, // 64: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
-	22, // 65: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
-	24, // 66: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
-	26, // 67: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
-	46, // 68: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
-	46, // 69: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
-	46, // 70: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
-	46, // 71: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
-	46, // 72: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
-	46, // 73: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
-	46, // 74: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
-	46, // 75: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
-	52, // [52:76] is the sub-list for method output_type
-	28, // [28:52] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	51, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
+	2,  // 7: evenkeel.test.v1.Note.author:type_name -> evenkeel.test.v1.Author
+	47, // 8: evenkeel.test.v1.Note.labels:type_name -> evenkeel.test.v1.Note.LabelsEntry
+	52, // 9: evenkeel.test.v1.Note.time:type_name -> google.protobuf.Timestamp
+	53, // 10: evenkeel.test.v1.Note.extra:type_name -> google.protobuf.Struct
+	9,  // 11: evenkeel.test.v1.CreateNoteRequest.note:type_name -> evenkeel.test.v1.Note
+	9,  // 12: evenkeel.test.v1.UpdateNoteRequest.note:type_name -> evenkeel.test.v1.Note
+	51, // 13: evenkeel.test.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
+	54, // 14: evenkeel.test.v1.WriteFileRequest.file:type_name -> google.api.HttpBody
+	54, // 15: evenkeel.test.v1.UploadFileRequest.file:type_name -> google.api.HttpBody
+	55, // 16: evenkeel.test.v1.WatchEventsRequest.pause:type_name -> google.protobuf.Duration
+	0,  // 17: evenkeel.test.v1.EchoRequest.kind:type_name -> evenkeel.test.v1.Kind
+	48, // 18: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
+	24, // 19: evenkeel.test.v1.EchoRequest.nested:type_name -> evenkeel.test.v1.Nested
+	52, // 20: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
+	55, // 21: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
+	51, // 22: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
+	56, // 23: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
+	53, // 24: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
+	24, // 25: evenkeel.test.v1.EchoRequest.several:type_name -> evenkeel.test.v1.Nested
+	49, // 26: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
+	0,  // 27: evenkeel.test.v1.EchoRequest.kinds:type_name -> evenkeel.test.v1.Kind
+	57, // 28: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
+	24, // 29: evenkeel.test.v1.Nested.deeper:type_name -> evenkeel.test.v1.Nested
+	23, // 30: evenkeel.test.v1.EchoResponse.echoed:type_name -> evenkeel.test.v1.EchoRequest
+	50, // 31: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	55, // 32: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
+	55, // 33: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
+	1,  // 34: evenkeel.test.v1.WatchBooksResponse.book:type_name -> evenkeel.test.v1.Book
+	1,  // 35: evenkeel.test.v1.UploadBooksRequest.book:type_name -> evenkeel.test.v1.Book
+	43, // 36: evenkeel.test.v1.BreakRequest.broken:type_name -> evenkeel.test.v1.Broken
+	24, // 37: evenkeel.test.v1.EchoRequest.ByNameEntry.value:type_name -> evenkeel.test.v1.Nested
+	3,  // 38: evenkeel.test.v1.LibraryService.GetBook:input_type -> evenkeel.test.v1.GetBookRequest
+	4,  // 39: evenkeel.test.v1.LibraryService.ListBooks:input_type -> evenkeel.test.v1.ListBooksRequest
+	6,  // 40: evenkeel.test.v1.LibraryService.CreateBook:input_type -> evenkeel.test.v1.CreateBookRequest
+	10, // 41: evenkeel.test.v1.LibraryService.CreateNote:input_type -> evenkeel.test.v1.CreateNoteRequest
+	11, // 42: evenkeel.test.v1.LibraryService.GetNote:input_type -> evenkeel.test.v1.GetNoteRequest
+	12, // 43: evenkeel.test.v1.LibraryService.UpdateNote:input_type -> evenkeel.test.v1.UpdateNoteRequest
+	13, // 44: evenkeel.test.v1.LibraryService.DeleteNote:input_type -> evenkeel.test.v1.DeleteNoteRequest
+	14, // 45: evenkeel.test.v1.LibraryService.WriteFile:input_type -> evenkeel.test.v1.WriteFileRequest
+	54, // 46: evenkeel.test.v1.LibraryService.Reflect:input_type -> google.api.HttpBody
+	15, // 47: evenkeel.test.v1.LibraryService.UploadFile:input_type -> evenkeel.test.v1.UploadFileRequest
+	17, // 48: evenkeel.test.v1.LibraryService.WatchEvents:input_type -> evenkeel.test.v1.WatchEventsRequest
+	7,  // 49: evenkeel.test.v1.LibraryService.UpdateBook:input_type -> evenkeel.test.v1.UpdateBookRequest
+	8,  // 50: evenkeel.test.v1.LibraryService.DeleteBook:input_type -> evenkeel.test.v1.DeleteBookRequest
+	19, // 51: evenkeel.test.v1.LibraryService.RateBook:input_type -> evenkeel.test.v1.RateBookRequest
+	20, // 52: evenkeel.test.v1.LibraryService.LockBook:input_type -> evenkeel.test.v1.LockBookRequest
+	21, // 53: evenkeel.test.v1.LibraryService.ReadFile:input_type -> evenkeel.test.v1.ReadFileRequest
+	22, // 54: evenkeel.test.v1.LibraryService.DownloadFile:input_type -> evenkeel.test.v1.DownloadFileRequest
+	23, // 55: evenkeel.test.v1.LibraryService.Echo:input_type -> evenkeel.test.v1.EchoRequest
+	26, // 56: evenkeel.test.v1.LibraryService.WhoAmI:input_type -> evenkeel.test.v1.WhoAmIRequest
+	28, // 57: evenkeel.test.v1.LibraryService.Fail:input_type -> evenkeel.test.v1.FailRequest
+	29, // 58: evenkeel.test.v1.LibraryService.Sleep:input_type -> evenkeel.test.v1.SleepRequest
+	31, // 59: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
+	33, // 60: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
+	35, // 61: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
+	37, // 62: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
+	38, // 63: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
+	39, // 64: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
+	40, // 65: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
+	41, // 66: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
+	42, // 67: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
+	44, // 68: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
+	45, // 69: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
+	1,  // 70: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
+	5,  // 71: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
+	1,  // 72: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
+	9,  // 73: evenkeel.test.v1.LibraryService.CreateNote:output_type -> evenkeel.test.v1.Note
+	9,  // 74: evenkeel.test.v1.LibraryService.GetNote:output_type -> evenkeel.test.v1.Note
+	9,  // 75: evenkeel.test.v1.LibraryService.UpdateNote:output_type -> evenkeel.test.v1.Note
+	58, // 76: evenkeel.test.v1.LibraryService.DeleteNote:output_type -> google.protobuf.Empty
+	54, // 77: evenkeel.test.v1.LibraryService.WriteFile:output_type -> google.api.HttpBody
+	54, // 78: evenkeel.test.v1.LibraryService.Reflect:output_type -> google.api.HttpBody
+	16, // 79: evenkeel.test.v1.LibraryService.UploadFile:output_type -> evenkeel.test.v1.UploadFileResponse
+	18, // 80: evenkeel.test.v1.LibraryService.WatchEvents:output_type -> evenkeel.test.v1.WatchEventsResponse
+	1,  // 81: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
+	58, // 82: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
+	1,  // 83: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
+	1,  // 84: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
+	54, // 85: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
+	54, // 86: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
+	25, // 87: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
+	27, // 88: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
+	58, // 89: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
+	30, // 90: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
+	32, // 91: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
+	34, // 92: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
+	36, // 93: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
+	58, // 94: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
+	58, // 95: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
+	58, // 96: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
+	58, // 97: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
+	58, // 98: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
+	58, // 99: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
+	58, // 100: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
+	58, // 101: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
+	70, // [70:102] is the sub-list for method output_type
+	38, // [38:70] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_evenkeel_test_v1_library_proto_init() }
@@ -2467,7 +3175,7 @@ func file_evenkeel_test_v1_library_proto_init() {
 	}
 	file_evenkeel_test_v1_library_proto_msgTypes[0].OneofWrappers = []any{}
 	file_evenkeel_test_v1_library_proto_msgTypes[4].OneofWrappers = []any{}
-	file_evenkeel_test_v1_library_proto_msgTypes[12].OneofWrappers = []any{
+	file_evenkeel_test_v1_library_proto_msgTypes[22].OneofWrappers = []any{
 		(*EchoRequest_Left)(nil),
 		(*EchoRequest_Right)(nil),
 	}
@@ -2477,7 +3185,7 @@ func file_evenkeel_test_v1_library_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evenkeel_test_v1_library_proto_rawDesc), len(file_evenkeel_test_v1_library_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   39,
+			NumMessages:   50,
 			NumExtensions: 0,
 			NumServices:   5,
 		},

@@ -26,6 +26,14 @@ const (
 	LibraryService_GetBook_FullMethodName      = "/evenkeel.test.v1.LibraryService/GetBook"
 	LibraryService_ListBooks_FullMethodName    = "/evenkeel.test.v1.LibraryService/ListBooks"
 	LibraryService_CreateBook_FullMethodName   = "/evenkeel.test.v1.LibraryService/CreateBook"
+	LibraryService_CreateNote_FullMethodName   = "/evenkeel.test.v1.LibraryService/CreateNote"
+	LibraryService_GetNote_FullMethodName      = "/evenkeel.test.v1.LibraryService/GetNote"
+	LibraryService_UpdateNote_FullMethodName   = "/evenkeel.test.v1.LibraryService/UpdateNote"
+	LibraryService_DeleteNote_FullMethodName   = "/evenkeel.test.v1.LibraryService/DeleteNote"
+	LibraryService_WriteFile_FullMethodName    = "/evenkeel.test.v1.LibraryService/WriteFile"
+	LibraryService_Reflect_FullMethodName      = "/evenkeel.test.v1.LibraryService/Reflect"
+	LibraryService_UploadFile_FullMethodName   = "/evenkeel.test.v1.LibraryService/UploadFile"
+	LibraryService_WatchEvents_FullMethodName  = "/evenkeel.test.v1.LibraryService/WatchEvents"
 	LibraryService_UpdateBook_FullMethodName   = "/evenkeel.test.v1.LibraryService/UpdateBook"
 	LibraryService_DeleteBook_FullMethodName   = "/evenkeel.test.v1.LibraryService/DeleteBook"
 	LibraryService_RateBook_FullMethodName     = "/evenkeel.test.v1.LibraryService/RateBook"
@@ -54,6 +62,23 @@ type LibraryServiceClient interface {
 	ListBooks(ctx context.Context, in *ListBooksRequest, opts ...grpc.CallOption) (*ListBooksResponse, error)
 	// Creates a book.
 	CreateBook(ctx context.Context, in *CreateBookRequest, opts ...grpc.CallOption) (*Book, error)
+	// Adds a note to a book, which is a resource of its own.
+	CreateNote(ctx context.Context, in *CreateNoteRequest, opts ...grpc.CallOption) (*Note, error)
+	// Gets a note.
+	GetNote(ctx context.Context, in *GetNoteRequest, opts ...grpc.CallOption) (*Note, error)
+	// Changes a note, if it is the one that the caller knows.
+	UpdateNote(ctx context.Context, in *UpdateNoteRequest, opts ...grpc.CallOption) (*Note, error)
+	// Deletes a note, likewise.
+	DeleteNote(ctx context.Context, in *DeleteNoteRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
+	// Keeps a file, of any media type.
+	WriteFile(ctx context.Context, in *WriteFileRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// Answers with the bytes that it was sent.
+	// buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+	Reflect(ctx context.Context, in *httpbody.HttpBody, opts ...grpc.CallOption) (*httpbody.HttpBody, error)
+	// Takes a file in parts, of any media type.
+	UploadFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadFileRequest, UploadFileResponse], error)
+	// Streams what happens.
+	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 	// Changes a book.
 	UpdateBook(ctx context.Context, in *UpdateBookRequest, opts ...grpc.CallOption) (*Book, error)
 	// Deletes a book.
@@ -122,6 +147,98 @@ func (c *libraryServiceClient) CreateBook(ctx context.Context, in *CreateBookReq
 	return out, nil
 }
 
+func (c *libraryServiceClient) CreateNote(ctx context.Context, in *CreateNoteRequest, opts ...grpc.CallOption) (*Note, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Note)
+	err := c.cc.Invoke(ctx, LibraryService_CreateNote_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) GetNote(ctx context.Context, in *GetNoteRequest, opts ...grpc.CallOption) (*Note, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Note)
+	err := c.cc.Invoke(ctx, LibraryService_GetNote_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) UpdateNote(ctx context.Context, in *UpdateNoteRequest, opts ...grpc.CallOption) (*Note, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Note)
+	err := c.cc.Invoke(ctx, LibraryService_UpdateNote_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) DeleteNote(ctx context.Context, in *DeleteNoteRequest, opts ...grpc.CallOption) (*emptypb.Empty, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(emptypb.Empty)
+	err := c.cc.Invoke(ctx, LibraryService_DeleteNote_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) WriteFile(ctx context.Context, in *WriteFileRequest, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(httpbody.HttpBody)
+	err := c.cc.Invoke(ctx, LibraryService_WriteFile_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) Reflect(ctx context.Context, in *httpbody.HttpBody, opts ...grpc.CallOption) (*httpbody.HttpBody, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(httpbody.HttpBody)
+	err := c.cc.Invoke(ctx, LibraryService_Reflect_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) UploadFile(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadFileRequest, UploadFileResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[0], LibraryService_UploadFile_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[UploadFileRequest, UploadFileResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_UploadFileClient = grpc.ClientStreamingClient[UploadFileRequest, UploadFileResponse]
+
+func (c *libraryServiceClient) WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[1], LibraryService_WatchEvents_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchEventsRequest, WatchEventsResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_WatchEventsClient = grpc.ServerStreamingClient[WatchEventsResponse]
+
 func (c *libraryServiceClient) UpdateBook(ctx context.Context, in *UpdateBookRequest, opts ...grpc.CallOption) (*Book, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(Book)
@@ -174,7 +291,7 @@ func (c *libraryServiceClient) ReadFile(ctx context.Context, in *ReadFileRequest
 
 func (c *libraryServiceClient) DownloadFile(ctx context.Context, in *DownloadFileRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[httpbody.HttpBody], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[0], LibraryService_DownloadFile_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[2], LibraryService_DownloadFile_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +350,7 @@ func (c *libraryServiceClient) Sleep(ctx context.Context, in *SleepRequest, opts
 
 func (c *libraryServiceClient) WatchBooks(ctx context.Context, in *WatchBooksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchBooksResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[1], LibraryService_WatchBooks_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[3], LibraryService_WatchBooks_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -252,7 +369,7 @@ type LibraryService_WatchBooksClient = grpc.ServerStreamingClient[WatchBooksResp
 
 func (c *libraryServiceClient) UploadBooks(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadBooksRequest, UploadBooksResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[2], LibraryService_UploadBooks_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[4], LibraryService_UploadBooks_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +382,7 @@ type LibraryService_UploadBooksClient = grpc.ClientStreamingClient[UploadBooksRe
 
 func (c *libraryServiceClient) Chat(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ChatRequest, ChatResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[3], LibraryService_Chat_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[5], LibraryService_Chat_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -298,6 +415,23 @@ type LibraryServiceServer interface {
 	ListBooks(context.Context, *ListBooksRequest) (*ListBooksResponse, error)
 	// Creates a book.
 	CreateBook(context.Context, *CreateBookRequest) (*Book, error)
+	// Adds a note to a book, which is a resource of its own.
+	CreateNote(context.Context, *CreateNoteRequest) (*Note, error)
+	// Gets a note.
+	GetNote(context.Context, *GetNoteRequest) (*Note, error)
+	// Changes a note, if it is the one that the caller knows.
+	UpdateNote(context.Context, *UpdateNoteRequest) (*Note, error)
+	// Deletes a note, likewise.
+	DeleteNote(context.Context, *DeleteNoteRequest) (*emptypb.Empty, error)
+	// Keeps a file, of any media type.
+	WriteFile(context.Context, *WriteFileRequest) (*httpbody.HttpBody, error)
+	// Answers with the bytes that it was sent.
+	// buf:lint:ignore RPC_REQUEST_STANDARD_NAME
+	Reflect(context.Context, *httpbody.HttpBody) (*httpbody.HttpBody, error)
+	// Takes a file in parts, of any media type.
+	UploadFile(grpc.ClientStreamingServer[UploadFileRequest, UploadFileResponse]) error
+	// Streams what happens.
+	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	// Changes a book.
 	UpdateBook(context.Context, *UpdateBookRequest) (*Book, error)
 	// Deletes a book.
@@ -344,6 +478,30 @@ func (UnimplementedLibraryServiceServer) ListBooks(context.Context, *ListBooksRe
 }
 func (UnimplementedLibraryServiceServer) CreateBook(context.Context, *CreateBookRequest) (*Book, error) {
 	return nil, status.Error(codes.Unimplemented, "method CreateBook not implemented")
+}
+func (UnimplementedLibraryServiceServer) CreateNote(context.Context, *CreateNoteRequest) (*Note, error) {
+	return nil, status.Error(codes.Unimplemented, "method CreateNote not implemented")
+}
+func (UnimplementedLibraryServiceServer) GetNote(context.Context, *GetNoteRequest) (*Note, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetNote not implemented")
+}
+func (UnimplementedLibraryServiceServer) UpdateNote(context.Context, *UpdateNoteRequest) (*Note, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateNote not implemented")
+}
+func (UnimplementedLibraryServiceServer) DeleteNote(context.Context, *DeleteNoteRequest) (*emptypb.Empty, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeleteNote not implemented")
+}
+func (UnimplementedLibraryServiceServer) WriteFile(context.Context, *WriteFileRequest) (*httpbody.HttpBody, error) {
+	return nil, status.Error(codes.Unimplemented, "method WriteFile not implemented")
+}
+func (UnimplementedLibraryServiceServer) Reflect(context.Context, *httpbody.HttpBody) (*httpbody.HttpBody, error) {
+	return nil, status.Error(codes.Unimplemented, "method Reflect not implemented")
+}
+func (UnimplementedLibraryServiceServer) UploadFile(grpc.ClientStreamingServer[UploadFileRequest, UploadFileResponse]) error {
+	return status.Error(codes.Unimplemented, "method UploadFile not implemented")
+}
+func (UnimplementedLibraryServiceServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error {
+	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
 }
 func (UnimplementedLibraryServiceServer) UpdateBook(context.Context, *UpdateBookRequest) (*Book, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateBook not implemented")
@@ -461,6 +619,132 @@ func _LibraryService_CreateBook_Handler(srv interface{}, ctx context.Context, de
 	}
 	return interceptor(ctx, in, info, handler)
 }
+
+func _LibraryService_CreateNote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CreateNoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).CreateNote(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_CreateNote_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).CreateNote(ctx, req.(*CreateNoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_GetNote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetNoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).GetNote(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_GetNote_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).GetNote(ctx, req.(*GetNoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_UpdateNote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateNoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).UpdateNote(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_UpdateNote_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).UpdateNote(ctx, req.(*UpdateNoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_DeleteNote_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeleteNoteRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).DeleteNote(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_DeleteNote_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).DeleteNote(ctx, req.(*DeleteNoteRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_WriteFile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WriteFileRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).WriteFile(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_WriteFile_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).WriteFile(ctx, req.(*WriteFileRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_Reflect_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(httpbody.HttpBody)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).Reflect(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_Reflect_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).Reflect(ctx, req.(*httpbody.HttpBody))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_UploadFile_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(LibraryServiceServer).UploadFile(&grpc.GenericServerStream[UploadFileRequest, UploadFileResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_UploadFileServer = grpc.ClientStreamingServer[UploadFileRequest, UploadFileResponse]
+
+func _LibraryService_WatchEvents_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchEventsRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(LibraryServiceServer).WatchEvents(m, &grpc.GenericServerStream[WatchEventsRequest, WatchEventsResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_WatchEventsServer = grpc.ServerStreamingServer[WatchEventsResponse]
 
 func _LibraryService_UpdateBook_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(UpdateBookRequest)
@@ -698,6 +982,30 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _LibraryService_CreateBook_Handler,
 		},
 		{
+			MethodName: "CreateNote",
+			Handler:    _LibraryService_CreateNote_Handler,
+		},
+		{
+			MethodName: "GetNote",
+			Handler:    _LibraryService_GetNote_Handler,
+		},
+		{
+			MethodName: "UpdateNote",
+			Handler:    _LibraryService_UpdateNote_Handler,
+		},
+		{
+			MethodName: "DeleteNote",
+			Handler:    _LibraryService_DeleteNote_Handler,
+		},
+		{
+			MethodName: "WriteFile",
+			Handler:    _LibraryService_WriteFile_Handler,
+		},
+		{
+			MethodName: "Reflect",
+			Handler:    _LibraryService_Reflect_Handler,
+		},
+		{
 			MethodName: "UpdateBook",
 			Handler:    _LibraryService_UpdateBook_Handler,
 		},
@@ -739,6 +1047,16 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 		},
 	},
 	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "UploadFile",
+			Handler:       _LibraryService_UploadFile_Handler,
+			ClientStreams: true,
+		},
+		{
+			StreamName:    "WatchEvents",
+			Handler:       _LibraryService_WatchEvents_Handler,
+			ServerStreams: true,
+		},
 		{
 			StreamName:    "DownloadFile",
 			Handler:       _LibraryService_DownloadFile_Handler,
