@@ -1,12 +1,13 @@
 // Command evenkeel shows what Evenkeel does.
 //
+//	evenkeel compare     compares balancing policies on real processes
 //	evenkeel mesh        runs a mesh of services on this machine
 //	evenkeel mesh kill   and others act on it
 //	evenkeel sim         simulates balancing policies and compares them
 //	evenkeel version     says what this is
 //
-// It exits with 0, with 1 when something failed, and with 2 when the command line
-// is wrong.
+// It exits with 0, with 1 when something failed, with 2 when the command line is
+// wrong, and with 130 when an interrupt ended it early.
 package main
 
 import (
@@ -20,14 +21,19 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/evenkeel/evenkeel/examples/mesh"
+	"github.com/evenkeel/evenkeel/internal/compare/comparecmd"
 	"github.com/evenkeel/evenkeel/internal/sim/simcmd"
 )
 
 type commands struct {
-	Mesh        mesh.Command        `cmd:"" help:"Run a mesh of gRPC services on this machine, or act on a running one."`
-	Sim         simcmd.Command      `cmd:"" help:"Simulate balancing policies, ours and others, and compare them."`
-	Version     versionCommand      `cmd:"" help:"Print the version."`
-	MeshReplica mesh.ReplicaCommand `cmd:"" hidden:""`
+	Compare comparecmd.Command `cmd:"" help:"Compare balancing policies, ours and grpc-go's, on real processes."`
+	Mesh    mesh.Command       `cmd:"" help:"Run a mesh of gRPC services on this machine, or act on a running one."`
+	Sim     simcmd.Command     `cmd:"" help:"Simulate balancing policies, ours and others, and compare them."`
+	Version versionCommand     `cmd:"" help:"Print the version."`
+
+	// What the processes that the commands start run.
+	CompareBackend comparecmd.BackendCommand `cmd:"" hidden:""`
+	MeshReplica    mesh.ReplicaCommand       `cmd:"" hidden:""`
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -61,6 +67,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	fmt.Fprintf(stderr, "evenkeel: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	if errors.As(err, new(*mesh.UsageError)) {
 		return 2
+	}
+	if errors.Is(err, comparecmd.ErrInterrupted) {
+		return 130
 	}
 	return 1
 }

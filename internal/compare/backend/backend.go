@@ -45,6 +45,11 @@ type Command struct {
 // Ready is what a backend says when it answers.
 type Ready struct{ Address string }
 
+// WindowSize is that of HTTP/2's flow control, at both ends. If it does not adapt
+// to the bandwidth, which these calls do not need, no ping is sent to measure that:
+// with calls as small and as rare as here there would be two for each.
+const WindowSize = 1 << 16
+
 // noticeTime is how long a draining backend waits for clients to stop sending by
 // themselves, as those do that heed load reports. The others are told by GOAWAY.
 const noticeTime = time.Second
@@ -106,7 +111,10 @@ func Serve(listener net.Listener, config Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	s := &Server{pool: pool, reporter: reporter, grpc: grpc.NewServer(reporter.ServerOptions()...), served: make(chan struct{})}
+	s := &Server{
+		pool: pool, reporter: reporter, served: make(chan struct{}),
+		grpc: grpc.NewServer(append(reporter.ServerOptions(), grpc.StaticStreamWindowSize(WindowSize), grpc.StaticConnWindowSize(WindowSize))...),
+	}
 	s.grpc.RegisterService(&service, s)
 	reporter.Register(s.grpc)
 	go func() {
