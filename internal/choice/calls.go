@@ -100,15 +100,15 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 		e.known.errorRate, e.known.errorAt = rate, now
 	}
 	if o.HasReport {
-		e.report(now, &o.Report)
+		e.report(&view, &o.Report)
 	}
 	e.prove(now)
 	// The first call pays for what a server sets up once, and its caller for the
 	// connection: it says little of those to come.
 	if o.OK && !c.stream && !c.cold {
 		e.observed.add(float64(latency), c.queue+1, view.fade(old.perRequestAt))
-		e.capacity.observe(&e.group.curve, float64(latency), c.queue+1, view.fade(old.perRequestAt))
-		e.combine(now)
+		e.capacity.observe(&e.group.curve, &view, float64(latency), c.queue+1)
+		e.combine(&view)
 	}
 	e.facts.store(&old, &e.known)
 	e.group.fresh.add(e)
@@ -204,19 +204,18 @@ func (o *observation) perRequest() float64 {
 // which the calls have checked; else by what is observed of it. Where few
 // requests are behind it, or it differs from what is typical by little, it is
 // taken to be chance: servers of a fleet are alike more often than not.
-func (e *Endpoint) combine(now int64) {
-	perRequest, requests := e.capacity.perRequest(&e.group.curve), e.capacity.requests.value
+func (e *Endpoint) combine(o *outlook) {
+	perRequest, requests := e.capacity.perRequest(&e.group.curve, o), e.capacity.requests.value
 	if perRequest == 0 {
 		perRequest, requests = e.observed.perRequest(), e.observed.logLatency.samples
 	}
 	if perRequest <= 0 {
 		return
 	}
-	e.group.suppose(perRequest)
-	prior := e.group.prior()
+	prior := e.group.suppose(perRequest)
 	d := math.Log(perRequest / prior)
 	d *= d * d / (d*d + chance/requests)
-	e.known.perRequest, e.known.perRequestAt = prior*math.Exp(d), now
+	e.known.perRequest, e.known.perRequestAt = prior*math.Exp(d), o.now
 }
 
 // chance is the square of by how much, as a logarithm, one request says wrong

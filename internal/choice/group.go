@@ -45,12 +45,14 @@ func (g *Group) params() *Params { return g.current.Load() }
 func (g *Group) prior() float64 { return math.Float64frombits(g.typical.Load()) }
 
 // suppose takes the first per-request time that anybody shows for typical,
-// so that the endpoints that have shown none yet compare to it.
-func (g *Group) suppose(perRequest float64) {
+// so that the endpoints that have shown none yet compare to it. It returns what
+// is typical.
+func (g *Group) suppose(perRequest float64) float64 {
 	unknown := math.Float64bits(unknownPerRequest)
 	if g.typical.Load() == unknown {
 		g.typical.CompareAndSwap(unknown, math.Float64bits(perRequest))
 	}
+	return g.prior()
 }
 
 // refresh looks at the whole fleet.

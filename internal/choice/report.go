@@ -26,31 +26,34 @@ func NoReport() Report {
 func (e *Endpoint) Reported(now int64, r Report) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	old := e.known
-	e.report(now, &r)
+	old, view := e.known, e.group.outlook(now)
+	if e.report(&view, &r) {
+		e.combine(&view)
+	}
 	e.prove(now)
-	e.combine(now)
 	e.facts.store(&old, &e.known)
 }
 
-// report takes in a report. The caller holds e.mu, and publishes.
-func (e *Endpoint) report(now int64, r *Report) {
+// report takes in a report, and tells whether it says anything new of how long
+// requests take. The caller holds e.mu, and publishes.
+func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
+	now := o.now
 	if r.Uptime > 0 {
 		e.age(now, r.Uptime)
 	}
 	if e.draining.Load() != r.Draining {
 		e.draining.Store(r.Draining)
 	}
-	k, view := &e.known, e.group.outlook(now)
+	k := &e.known
 	if *r == e.lastReport && now-k.reportedAt < repeats {
-		return
+		return false
 	}
 	e.lastReport = *r
-	known := view.fade(k.reportedAt)
+	known := o.fade(k.reportedAt)
 	if valid(r.Utilization) {
 		k.utilization = r.Utilization
 		if valid(r.RPS) {
-			e.capacity.report(r.Utilization, r.RPS, known)
+			news = e.capacity.report(r.Utilization, r.RPS, o.fade(k.perRequestAt))
 		}
 	}
 	if r.RPS > 0 && valid(r.EPS) {
@@ -65,6 +68,7 @@ func (e *Endpoint) report(now int64, r *Report) {
 		// The server has seen what this client has begun until now.
 		k.reportedAt, k.begunByThen = now, e.begun.Load()
 	}
+	return news
 }
 
 // repeats is for how long a report that is the same, word for word, is the old
@@ -85,11 +89,13 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	started := e.startedAt.Load()
 	before := e.cost(o, &e.known, own)
 
-	e.report(o.now, r)
+	news := e.report(o, r)
 	if e.startedAt.Load() != started {
 		return // a new server: nothing of the old one is left to compare with
 	}
-	e.combine(o.now)
+	if news {
+		e.combine(o)
+	}
 	if e.cost(o, &e.known, own) < before || (wasDraining && !r.Draining) {
 		e.known, e.capacity, e.inFlightMean = old, oldCapacity, oldMean
 		e.draining.Store(wasDraining)
@@ -128,6 +134,7 @@ func (e *Endpoint) age(now int64, uptime time.Duration) {
 type capacity struct {
 	perUnit   mean // ns of utilization that one request takes
 	requests  mean // that such a report is about
+	checkedAt int64
 	deviation mean // of the logarithm of latencies from the group's curve
 }
 
@@ -145,38 +152,46 @@ const (
 	believable = 0.1
 )
 
-func (c *capacity) report(utilization, rps, known float64) {
-	if utilization >= minUtilization && rps > 0 {
-		c.perUnit.add(utilization/rps*1e9, known, enoughCapacity)
-		c.requests.add(rps*window, known, enoughCapacity)
+// report takes in what a server says; near idle it is not worth anything.
+func (c *capacity) report(utilization, rps, known float64) bool {
+	if utilization < minUtilization || rps <= 0 {
+		return false
 	}
+	c.perUnit.add(utilization/rps*1e9, known, enoughCapacity)
+	c.requests.add(rps*window, known, enoughCapacity)
+	return true
 }
 
 // observe takes in a call's latency and the queue that it was in.
-func (c *capacity) observe(g *curve, latency, queue, known float64) {
+func (c *capacity) observe(g *curve, o *outlook, latency, queue float64) {
 	if c.perUnit.samples == 0 || queue <= 0 {
 		return
 	}
-	trust := 1.0
-	if n := c.deviation.samples; n > 0 {
-		d := c.deviation.value
-		trust = (believable + 1/n) / (d*d + believable + 1/n)
-	}
-	c.deviation.add(g.learn(math.Log(max(latency, 1)/c.perUnit.value), queue, trust), known, enoughDeviations)
+	d, chance := c.doubt(o)
+	trust := chance / (d*d + chance)
+	c.deviation.add(g.learn(math.Log(max(latency, 1)/c.perUnit.value), queue, trust), o.fade(c.checkedAt), enoughDeviations)
+	c.checkedAt = o.now
 }
 
 // perRequest is the time in ns that each request in the queue adds, by the
 // server's own account; 0 if it gives none. A server whose calls take much
 // longer, or much less long, than what it says would have them take is not
 // believed: its account is corrected by as much. A small deviation is chance.
-func (c *capacity) perRequest(g *curve) float64 {
+func (c *capacity) perRequest(g *curve, o *outlook) float64 {
 	if c.perUnit.samples == 0 || g.drain.count.Load() == 0 {
 		return 0
 	}
-	if c.deviation.samples == 0 {
-		return c.perUnit.value * math.Exp(g.drain.value())
-	}
-	d := c.deviation.value
-	d *= d * d / (d*d + believable + 1/c.deviation.samples)
+	d, chance := c.doubt(o)
+	d *= d * d / (d*d + chance)
 	return c.perUnit.value * math.Exp(g.drain.value()+d)
+}
+
+// doubt is by how much the calls of late deviate from what the server's account
+// would have them take, and the square of what chance can make of that.
+func (c *capacity) doubt(o *outlook) (deviation, chance float64) {
+	known := o.fade(c.checkedAt)
+	if known == 0 {
+		return 0, 1
+	}
+	return known * c.deviation.value, believable + 1/c.deviation.samples
 }
