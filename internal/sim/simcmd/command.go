@@ -25,7 +25,7 @@ import (
 
 // Command is `evenkeel sim`, for kong.
 type Command struct {
-	Scenario string        `help:"What to simulate: names separated by commas, \"design\" for the rows of the design table, \"all\", or files (default ${default})." default:"two-speed" placeholder:"NAMES"`
+	Scenario string        `help:"What to simulate: names separated by commas, \"design\" for the rows of the design table, \"all\", or files (default two-speed)." placeholder:"NAMES"`
 	Policy   string        `help:"The policies to compare: names separated by commas, or \"all\" (default ${default})." default:"all" placeholder:"NAMES"`
 	Seeds    int           `help:"How many runs of each (default ${default})." default:"5" placeholder:"N"`
 	Seed     uint64        `help:"The first seed (default ${default})." default:"1" placeholder:"N"`
@@ -35,6 +35,11 @@ type Command struct {
 	Duration time.Duration `help:"Measure for this long instead of what the scenarios say." placeholder:"TIME"`
 	Parallel int           `help:"How many runs at a time (default: one for each processor)." placeholder:"N"`
 	List     bool          `help:"Explain each scenario and policy in a line."`
+
+	Search bool          `help:"Look for scenarios in which choice_of_two loses to a policy that knows no more: draws at random, or those of --scenario." group:"Search:"`
+	For    time.Duration `help:"Search for this long (default 1m)." placeholder:"TIME" group:"Search:"`
+	Draws  int           `help:"Search this many draws." placeholder:"N" group:"Search:"`
+	Save   string        `help:"Write the scenarios that are losses to this directory, for --scenario." placeholder:"DIR" type:"path" group:"Search:"`
 
 	scenarios []*scenario.Scenario
 	policies  []policy.Named
@@ -50,6 +55,7 @@ policies on the same calls. Some things to try:
   evenkeel sim --scenario two-speed,antagonist --policy choice_of_two,peak_ewma
   evenkeel sim --scenario design --seeds 10 --format json
   evenkeel sim --scenario mine.yaml --plot charts
+  evenkeel sim --search --for 10m --save losses
 `
 }
 
@@ -68,11 +74,18 @@ func (c *Command) Validate() error {
 	if c.Duration < 0 {
 		return fmt.Errorf("--duration is %v: must be 0 or more", c.Duration)
 	}
+	if err := c.validateSearch(); err != nil {
+		return err
+	}
 	var err error
 	if c.policies, err = policy.Select(c.Policy, json.RawMessage(c.Config)); err != nil {
 		return err
 	}
-	if c.scenarios, err = selectScenarios(c.Scenario); err != nil {
+	names := c.Scenario
+	if names == "" && !c.Search {
+		names = "two-speed"
+	}
+	if c.scenarios, err = selectScenarios(names); err != nil {
 		return err
 	}
 	if c.Duration > 0 {
@@ -89,6 +102,9 @@ func selectScenarios(names string) ([]*scenario.Scenario, error) {
 	all, err := scenario.Builtins()
 	if err != nil {
 		return nil, err
+	}
+	if names == "" {
+		return nil, nil
 	}
 	var selected []*scenario.Scenario
 	for name := range strings.SplitSeq(names, ",") {
@@ -130,14 +146,18 @@ func (c *Command) Run(k *kong.Kong) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	options := compare.Options{Seeds: c.Seeds, FirstSeed: c.Seed, Parallel: c.Parallel}
+	p := new(progress)
+	if f, ok := k.Stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		p.w = f
+	}
+	p.start = time.Now()
+	defer p.clear()
+	if c.Search {
+		return c.search(ctx, k.Stdout, p)
+	}
+	options := compare.Options{Seeds: c.Seeds, FirstSeed: c.Seed, Parallel: c.Parallel, Progress: p.runs}
 	if c.Plot != "" {
 		options.Bins = chart.Bins
-	}
-	if f, ok := k.Stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p := newProgress(f)
-		options.Progress = p.show
-		defer p.clear()
 	}
 	rows, err := compare.Run(ctx, c.scenarios, c.policies, options)
 	if errors.Is(err, context.Canceled) {
@@ -182,21 +202,25 @@ func list(w io.Writer) error {
 
 // progress shows how far it is, on a terminal.
 type progress struct {
-	w     io.Writer
+	w     io.Writer // nil: no terminal
 	start time.Time
 	last  time.Time
 }
 
-func newProgress(w io.Writer) *progress { return &progress{w: w, start: time.Now()} }
+func (p *progress) say(format string, args ...any) {
+	if p.w != nil {
+		fmt.Fprintf(p.w, "\r\x1b[K"+format, args...)
+	}
+}
 
-func (p *progress) show(done, total int) {
+func (p *progress) runs(done, total int) {
 	if time.Since(p.last) < 100*time.Millisecond && done < total {
 		return
 	}
 	p.last = time.Now()
 	elapsed := time.Since(p.start)
 	left := elapsed * time.Duration(total-done) / time.Duration(done)
-	fmt.Fprintf(p.w, "\r\x1b[K%d of %d runs, %v left", done, total, left.Round(time.Second))
+	p.say("%d of %d runs, %v left", done, total, left.Round(time.Second))
 }
 
-func (p *progress) clear() { fmt.Fprint(p.w, "\r\x1b[K") }
+func (p *progress) clear() { p.say("") }
