@@ -15,7 +15,7 @@ import (
 // be 64 million calls a second.
 const (
 	fewestCalls   = 15_000 // measured; fewer have no p99 to speak of
-	mostCalls     = 300_000
+	mostCalls     = 200_000
 	mostPairs     = 100_000 // of a client and a server it uses
 	mostDelivered = 2_000_000
 	longestRun    = 12 * time.Hour
@@ -76,7 +76,7 @@ func (d dice) scenario(name string) *scenario.Scenario {
 	mean := s.Cost.MeanTime()
 	s.Deadline = max(mean*time.Duration(d.whole(30, 300)), 10*s.Network.Delay, 100*time.Millisecond).Round(time.Millisecond)
 	s.Warmup = max(10*time.Second, 20*mean).Round(time.Second)
-	s.Duration = max(20*time.Second, 50*mean, time.Duration(fewestCalls/s.CallRate()*1e9)).Round(time.Second)
+	s.Duration = max(10*time.Second, 50*mean, time.Duration(fewestCalls/s.CallRate()*1e9)).Round(time.Second)
 	d.events(s)
 	d.arrivals(s)
 	if !affordable(s) || s.Validate() != nil {
