@@ -161,17 +161,16 @@ func (f *fleet) do(ctx context.Context, s Step, address string, c *channels) err
 		n := int(s.Value)
 		return f.get(s.Replica).Tell(backend.Command{Occupy: &n})
 	case Freeze:
-		err := f.get(s.Replica).Freeze()
-		f.tracker.wentDown(s.Replica)
-		return err
+		f.tracker.goesDown(s.Replica)
+		return f.get(s.Replica).Freeze()
 	case Thaw:
 		err := f.get(s.Replica).Thaw()
 		f.tracker.isBack(s.Replica)
 		return err
 	case Kill:
 		replica := f.end(s.Replica)
+		f.tracker.goesDown(s.Replica)
 		err := replica.Kill()
-		f.tracker.wentDown(s.Replica)
 		if err == nil {
 			<-replica.Done()
 		}

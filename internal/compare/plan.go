@@ -6,9 +6,18 @@ import (
 	"time"
 )
 
-// sigma is the spread of the calls' work: the standard deviation of its
-// logarithm, as in the simulator.
-const sigma = 1
+// The work of calls is lognormal, as in the simulator, but cut: else one call in
+// some thousands would be too long for its deadline by itself.
+const (
+	sigma = 1.0  // the standard deviation of its logarithm
+	cut   = 10.0 // means
+)
+
+// cutMean is the mean of a lognormal distribution of mean 1 that is cut.
+var cutMean = normal(math.Log(cut)-sigma*sigma/2) + cut*(1-normal(math.Log(cut)+sigma*sigma/2))
+
+// normal is the distribution function of a normal distribution of deviation sigma.
+func normal(x float64) float64 { return math.Erfc(-x/(sigma*math.Sqrt2)) / 2 }
 
 // arrival is a call that is to be made.
 type arrival struct {
@@ -18,8 +27,8 @@ type arrival struct {
 }
 
 // newPlan draws calls for a time: a Poisson process of the given rate, each call
-// from any client, its work lognormal with the given mean. The same seed gives the
-// same calls.
+// from any client, their work of the given mean. The same seed gives the same
+// calls.
 func newPlan(seed uint64, rate float64, mean, length time.Duration) []arrival {
 	random := rand.New(rand.NewPCG(seed, 2))
 	plan := make([]arrival, 0, int(rate*length.Seconds()*1.1))
@@ -30,8 +39,8 @@ func newPlan(seed uint64, rate float64, mean, length time.Duration) []arrival {
 		if a.at >= length {
 			return plan
 		}
-		work := float64(mean) * math.Exp(sigma*random.NormFloat64()-sigma*sigma/2)
-		a.work = max(time.Duration(work), 1)
+		work := min(math.Exp(sigma*random.NormFloat64()-sigma*sigma/2), cut) / cutMean
+		a.work = max(time.Duration(work*float64(mean)), 1)
 		plan = append(plan, a)
 	}
 }

@@ -88,8 +88,9 @@ func (t *tracker) at(replica int, address string) {
 	t.replica[address] = replica
 }
 
-// wentDown says that a replica has just been frozen or killed.
-func (t *tracker) wentDown(replica int) {
+// goesDown says that a replica is about to be frozen or killed: afterwards, some of
+// its calls might have failed already.
+func (t *tracker) goesDown(replica int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.down[replica] = true
