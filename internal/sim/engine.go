@@ -65,7 +65,6 @@ type engine struct {
 	firstLane     int32
 	lanes         []lane
 	network       network
-	shape         shape
 	isListed      []bool
 	reportRandom  *rand.Rand
 	failureRandom *rand.Rand
@@ -81,6 +80,7 @@ type client struct {
 	zone     int
 	random   *rand.Rand // of when calls come and how much work they are
 	gap      float64    // mean time between calls, ns, while the factor is at its highest
+	shape    *shape     // of its calls over time
 	subset   []bool     // nil: all servers
 	ready    []int32
 	listed   []int32
@@ -112,7 +112,6 @@ func newEngine(s *scenario.Scenario, p Policy, o Options) *engine {
 		deadline:      int64(s.Deadline),
 		reportRandom:  newRandom(o.Seed, streamReports, 0),
 		failureRandom: newRandom(o.Seed, streamFailures, 0),
-		shape:         newShape(s.Arrivals),
 		result:        newResult(s),
 	}
 	e.newServers()
@@ -150,6 +149,10 @@ func (e *engine) newServers() {
 			sv := &e.servers[i]
 			sv.id, sv.at = int32(i), e.now
 			sv.workers, sv.maxQueue, sv.base = float64(g.Workers), int32(g.Queue), g.Speed
+			sv.slots = int32(g.Slots)
+			if g.Slots == 0 {
+				sv.slots = math.MaxInt32
+			}
 			sv.startedAt = e.now - int64(g.Uptime)
 			sv.up = true
 			sv.meter = meter{window: float64(reports.Window), at: e.now, weight: min(float64(g.Uptime)/float64(reports.Window), 1)}
@@ -171,13 +174,19 @@ func (e *engine) newClients(p Policy) {
 		share += groupShare(g)
 	}
 	for _, g := range s.Clients {
+		points := g.Arrivals
+		if len(points) == 0 {
+			points = s.Arrivals
+		}
+		own := newShape(points)
 		rate := s.CallRate() * groupShare(g) / share / float64(g.Count)
 		for range g.Count {
 			i := len(e.clients)
 			c := client{
 				zone:   zoneIndex(s, g.Zone),
 				random: newRandom(e.options.Seed, streamArrivals, i),
-				gap:    1e9 / (rate * e.shape.highest),
+				shape:  &own,
+				gap:    1e9 / (rate * own.highest),
 			}
 			if g.Subset > 0 {
 				c.subset = make([]bool, len(e.servers))
@@ -247,7 +256,7 @@ func (e *engine) nextArrival(i int32) {
 			at = math.MaxInt64 / 2
 			break
 		}
-		if e.shape.constant || c.random.Float64()*e.shape.highest < e.shape.factor(int64(at)) {
+		if c.shape.constant || c.random.Float64()*c.shape.highest < c.shape.factor(int64(at)) {
 			break
 		}
 		if at > float64(e.end) {
@@ -360,7 +369,9 @@ func (e *engine) reach(id int32, r *request) {
 		return
 	}
 	r.state, r.reached, r.found = serving, e.now, s.count
-	s.enter(finish{r.work, id, r.generation})
+	if !s.enter(finish{r.work, id, r.generation}) {
+		r.state = waiting
+	}
 	e.countChanged(s)
 }
 
@@ -371,7 +382,7 @@ func (e *engine) complete(s *server) {
 	s.inside.pop()
 	s.attained = max(s.attained, f.attained)
 	if r := e.requests.live(entry{0, f.request, f.generation}); r != nil {
-		s.leave()
+		e.leave(s)
 		code := OK
 		if s.failSlow > 0 && e.failureRandom.Float64() < s.failSlow {
 			code = Unavailable
@@ -382,6 +393,19 @@ func (e *engine) complete(s *server) {
 		e.answer(f.request, r, s, code)
 	}
 	e.countChanged(s)
+}
+
+// leave is a request that was worked on leaving its server. The next that waits
+// takes its slot.
+func (e *engine) leave(s *server) {
+	s.leave()
+	for s.active < s.slots && s.waiting.head < len(s.waiting.entries) {
+		en := s.waiting.pop()
+		if r := e.requests.live(en); r != nil && r.state == waiting {
+			r.state = serving
+			s.start(finish{r.work, en.request, en.generation})
+		}
+	}
 }
 
 // answer sends a server's answer, with its report.
@@ -401,7 +425,7 @@ func (e *engine) countChanged(s *server) {
 		s.inside.pop()
 	}
 	at := int64(never)
-	if s.count > 0 && s.rate > 0 {
+	if s.active > 0 && s.rate > 0 {
 		left := math.Ceil((s.inside[0].attained - s.attained) / s.rate)
 		if left < 1e18 {
 			at = e.now + max(int64(left), 0)
@@ -440,9 +464,13 @@ func (e *engine) expire(id int32, r *request) {
 	switch was {
 	case reaching:
 		e.truth.InAir[s.id]--
+	case waiting:
+		s.advance(e.now)
+		s.count--
+		e.countChanged(s)
 	case serving:
 		s.advance(e.now)
-		s.leave()
+		e.leave(s)
 		e.countChanged(s)
 	}
 }
@@ -459,10 +487,14 @@ func outcomeOf(r *request) Outcome {
 func (e *engine) settle(id int32, r *request, o Outcome) {
 	e.tick()
 	e.outcome = o // not on the heap, one a call
+	s := &e.servers[r.server]
 	e.clients[r.client].balancer.Done(e.now, r.call, &e.outcome)
 	if r.measured {
 		if o.Code == OK {
 			e.result.answered(e.now - r.start)
+			if e.clients[r.client].zone == s.zone {
+				e.result.Near++
+			}
 		} else {
 			e.result.failed(e.deadline)
 		}

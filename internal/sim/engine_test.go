@@ -94,6 +94,108 @@ clients: [{count: 1}]
 	near(t, "mean latency", r.Answers.Mean()/float64(r.Unit), 1+wait/(k*(1-load)), 0.03)
 }
 
+func TestWithSlotsOthersWaitInTurn(t *testing.T) {
+	if raceEnabled {
+		t.Skip("nothing here is concurrent: run without the race detector")
+	}
+	// Pollaczek and Khinchine: of equal costs one waits load / (2 (1 - load)).
+	s := parse(t, `
+load: 0.8
+cost: {kind: constant}
+warmup: 20s
+duration: 2000s
+deadline: 60s
+network: {delay: 0s}
+servers: [{workers: 1, slots: 1, queue: 100000}]
+clients: [{count: 3}]
+`)
+	r := run(t, s, "round_robin", 1)
+	near(t, "mean latency", r.Answers.Mean()/float64(r.Unit), 1+0.8/(2*(1-0.8)), 0.04)
+	near(t, "the shortest latency in ns", r.Answers.Quantile(0.001), 20e6, 0.005)
+}
+
+func TestWhoRunsOutOfTimeWhileWaitingLeavesTheQueue(t *testing.T) {
+	// Some ten wait at a time. If those that ran out of time stayed, the queue
+	// would be full after two seconds. Those that are there when the server is
+	// killed fail then.
+	s := parse(t, `
+rate: 20
+cost: {kind: constant, mean: 400ms}
+deadline: 500ms
+duration: 100s
+servers: [{workers: 1, slots: 1, queue: 30}]
+clients: [{count: 1}]
+events: [{at: 20s, for: 1s, servers: "0", do: restart}]
+`)
+	l := &listener{}
+	if _, err := sim.Run(context.Background(), s, l, sim.Options{Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if n := l.codes[sim.ResourceExhausted]; n > 0 {
+		t.Errorf("%d were refused: the queue was full of calls that had ended", n)
+	}
+	if n := l.codes[sim.Unavailable]; n < 3 || n > 30 {
+		t.Errorf("%d were failed by the restart", n)
+	}
+	if l.codes[sim.DeadlineExceeded] == 0 {
+		t.Error("none ran out of time")
+	}
+}
+
+func TestAGroupOfClientsHasItsOwnShape(t *testing.T) {
+	s := parse(t, `
+rate: 1000
+cost: {kind: constant, mean: 1ms}
+warmup: 0s
+duration: 10s
+servers: [{count: 2, zone: a}, {count: 2, zone: b}]
+clients:
+  - {count: 2, zone: a, share: 1}
+  - {count: 2, zone: b, share: 1, arrivals: [{at: 0s, factor: 1}, {at: 5s, factor: 1}, {at: 5s, factor: 3}]}
+`)
+	r := run(t, s, "round_robin", 1)
+	near(t, "calls", float64(r.Requests), 15_000, 0.03)
+	near(t, "answers from the own zone", float64(r.Near), 7_500, 0.05)
+}
+
+func TestUtilizationCanBeOfSlotsOrOfTheQueue(t *testing.T) {
+	// 30 calls of 10 s each come within a second to 4 slots.
+	for of, want := range map[string]float64{"slots": 1, "queue": 7.5, "workers": 1} {
+		s := parse(t, `
+rate: 30
+cost: {kind: constant, mean: 10s}
+warmup: 0s
+duration: 2s
+deadline: 100s
+servers: [{workers: 4, slots: 4}]
+clients: [{count: 1}]
+arrivals: [{at: 0s, factor: 1}, {at: 1s, factor: 1}, {at: 1s, factor: 0}]
+reports: {per_call: false, out_of_band: 1s, window: 100ms, utilization_of: `+of+`}
+`)
+		listener := &listener{}
+		if _, err := sim.Run(context.Background(), s, listener, sim.Options{Seed: 1}); err != nil {
+			t.Fatal(err)
+		}
+		near(t, of, listener.last.Utilization, want, 0.35)
+	}
+}
+
+// listener is a policy of one server that keeps what it hears, reports for three seconds.
+type listener struct {
+	last  sim.Report
+	codes [4]int
+}
+
+func (l *listener) New(sim.Env) sim.Balancer              { return l }
+func (l *listener) Update(int64, []int32, []int32)        {}
+func (l *listener) Pick(int64) (int32, int32)             { return 0, 0 }
+func (l *listener) Done(_ int64, _ int32, o *sim.Outcome) { l.codes[o.Code]++ }
+func (l *listener) Reported(now int64, _ int32, r *sim.Report) {
+	if now < 3e9 {
+		l.last = *r
+	}
+}
+
 func TestNetworkDelayAndSpeedAreInTheLatency(t *testing.T) {
 	s := parse(t, `
 rate: 1
@@ -139,21 +241,26 @@ func TestTheSameSeedGivesTheSameResult(t *testing.T) {
 
 func TestACallThatRunsOutOfTimeLeavesItsServer(t *testing.T) {
 	// Each call would take a second alone: none is answered, and if those that
-	// ran out of time stayed, the queue would be full within 4 s.
+	// ran out of time stayed, the queue would be full at once.
 	s := parse(t, `
 rate: 100
 cost: {kind: constant, mean: 1s}
 deadline: 500ms
 duration: 20s
-servers: [{workers: 1, queue: 60}]
+servers: [{workers: 1, queue: 80}]
 clients: [{count: 1}]
 `)
-	r := run(t, s, "round_robin", 1)
+	l := &listener{}
+	r, err := sim.Run(context.Background(), s, l, sim.Options{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if r.Errors != r.Requests {
 		t.Errorf("%d of %d failed", r.Errors, r.Requests)
 	}
-	// All failed at the deadline, none at once because the queue was full.
-	near(t, "the lowest latency, in ns", r.All.Quantile(0.001), 500e6, 0.005)
+	if n := l.codes[sim.ResourceExhausted]; n > 0 {
+		t.Errorf("%d were refused: the queue was full of calls that had ended", n)
+	}
 }
 
 func TestAFullQueueRefuses(t *testing.T) {

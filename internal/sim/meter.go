@@ -54,6 +54,12 @@ func (s *server) report(now int64, random *rand.Rand) Report {
 		said.RPS /= m.weight
 		said.EPS /= m.weight
 	}
+	switch r.UtilizationOf {
+	case scenario.OfSlots:
+		said.Utilization = float64(s.active) / min(float64(s.slots), float64(s.maxQueue))
+	case scenario.OfQueue:
+		said.Utilization = float64(s.count) / s.workers
+	}
 	factor := 1.0
 	if r.liar {
 		factor = r.factor

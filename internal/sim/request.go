@@ -5,6 +5,7 @@ type state uint8
 
 const (
 	reaching state = iota
+	waiting        // in the server, for a slot
 	serving
 	returning
 	probing // a probe, on its way to the server

@@ -13,6 +13,7 @@ type Result struct {
 	Requests uint64
 	Errors   uint64
 	Probes   uint64
+	Near     uint64 // answers from servers of the client's own zone
 	// All are the latencies of all calls, those that failed as if they had
 	// taken until the deadline; Answers are those of answers alone.
 	All, Answers stat.Histogram

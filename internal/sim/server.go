@@ -20,7 +20,10 @@ type server struct {
 	at       int64   // the time that attained is of
 	rate     float64 // by which attained grows, per ns
 	inside   finishes
-	count    int32 // in service; inside also holds some that were cancelled
+	count    int32 // in the server; inside and waiting also hold some that were cancelled
+	active   int32 // of them, those that are worked on
+	slots    int32 // as many as can be
+	waiting  lane  // the others, in turn
 
 	base     float64  // speed before what happens to it
 	effects  []effect // that are active
@@ -67,7 +70,7 @@ func (w *warming) factor(now int64) float64 {
 func (s *server) advance(now int64) {
 	if dt := float64(now - s.at); dt > 0 {
 		s.attained += s.rate * dt
-		busy := min(float64(s.count), s.workers)
+		busy := min(float64(s.active), s.workers)
 		s.busy += busy * dt
 		s.inFlightNs += float64(s.count) * dt
 		s.meter.advance(now, busy/s.workers)
@@ -78,7 +81,7 @@ func (s *server) advance(now int64) {
 // setRate recomputes the rate, after the count or the speed has changed.
 func (s *server) setRate() {
 	s.rate = s.speed
-	if n := float64(s.count); n > s.workers {
+	if n := float64(s.active); n > s.workers {
 		s.rate *= s.workers / n
 	}
 }
@@ -93,21 +96,35 @@ func (s *server) setSpeed(now int64) {
 	s.setRate()
 }
 
-// enter takes a request in. The caller has advanced the server.
-func (s *server) enter(f finish) {
-	if s.count == 0 {
+// enter takes a request in; false if there is no slot for it yet. The caller
+// has advanced the server.
+func (s *server) enter(f finish) bool {
+	s.count++
+	if s.active >= s.slots {
+		s.waiting.push(entry{0, f.request, f.generation})
+		return false
+	}
+	s.start(f)
+	return true
+}
+
+// start begins to work on a request.
+func (s *server) start(f finish) {
+	if s.active == 0 {
 		s.attained = 0
 		s.inside = s.inside[:0]
 	}
 	f.attained += s.attained
 	s.inside.push(f)
-	s.count++
+	s.active++
 	s.setRate()
 }
 
-// leave counts a request out, be it done or cancelled.
+// leave counts a request out that was worked on, be it done or cancelled. If
+// it leaves a slot to one that waits, that is to be started.
 func (s *server) leave() {
 	s.count--
+	s.active--
 	s.setRate()
 }
 

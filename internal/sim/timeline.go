@@ -175,13 +175,19 @@ func (e *engine) warm(s *server) {
 func (e *engine) kill(s *server) {
 	s.advance(e.now)
 	s.up = false
-	for _, f := range s.inside {
-		if r := e.requests.live(entry{0, f.request, f.generation}); r != nil {
+	fail := func(en entry) {
+		if r := e.requests.live(en); r != nil && (r.state == serving || r.state == waiting) {
 			r.code, r.heard, r.reports = Unavailable, false, false
-			e.send(f.request, r, returning)
+			e.send(en.request, r, returning)
 		}
 	}
-	s.inside, s.count = s.inside[:0], 0
+	for _, f := range s.inside {
+		fail(entry{0, f.request, f.generation})
+	}
+	for _, en := range s.waiting.entries[s.waiting.head:] {
+		fail(en)
+	}
+	s.inside, s.waiting, s.count, s.active = s.inside[:0], lane{}, 0, 0
 	s.setRate()
 	e.countChanged(s)
 	e.plan(e.now+int64(e.scenario.Network.Delay), e.updateClients)

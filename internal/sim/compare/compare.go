@@ -59,6 +59,9 @@ type Row struct {
 	// UtilizationSpread is the standard deviation of the servers' utilization
 	// over its mean.
 	UtilizationSpread float64 `json:"utilization_spread"`
+	// NearPct is the percentage of answers that came from the client's own
+	// zone; nil if there are no zones.
+	NearPct *float64 `json:"near_pct"`
 	// ProbesPerRequest is how many probes were sent for each call.
 	ProbesPerRequest float64 `json:"probes_per_request"`
 

@@ -29,6 +29,9 @@ func (c *cell) row(all []*cell) Row {
 		GoodputRPS:        mean(c.each((*sim.Result).Goodput)),
 		UtilizationSpread: mean(c.each(spread)),
 	}
+	if len(c.scenario.Network.Zones) > 0 {
+		r.NearPct = known(mean(c.each(near)))
+	}
 	var ci stat.Interval
 	r.P99, ci = stat.Positive(p99)
 	r.P99CI = interval(ci)
@@ -115,6 +118,9 @@ func spread(r *sim.Result) float64 {
 	}
 	return math.Sqrt(squares/float64(len(r.Busy))) / m
 }
+
+// near is the share of answers that came from the client's own zone, in percent.
+func near(r *sim.Result) float64 { return 100 * float64(r.Near) / float64(r.Answers.Count()) }
 
 // known is nil for what JSON cannot say.
 func known(x float64) *float64 {

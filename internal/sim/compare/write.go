@@ -23,34 +23,45 @@ func WriteJSON(w io.Writer, rows []Row) error {
 func WriteTable(w io.Writer, rows []Row) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	scenario := ""
+	zones := false
 	for i := range rows {
 		r := &rows[i]
+		// Where there are no zones there is a column less.
+		near, nearName := "", ""
+		if r.NearPct != nil {
+			near, nearName, zones = number(r.NearPct)+"\t", "near %\t", true
+		}
 		if r.Scenario != scenario {
 			if scenario != "" {
 				fmt.Fprintln(table)
 			}
 			scenario = r.Scenario
-			fmt.Fprintf(table, "%s, %d seeds\tp50\tp90\tp99\t99 %% interval\tp99.9\tp99 ok\terrors %%\tx oracle\tbest peer\tx peer\t99 %% interval\tspread\tprobes\t\n", scenario, r.Seeds)
+			fmt.Fprintf(table, "%s, %d seeds\tp50\tp90\tp99\t99 %% interval\tp99.9\tp99 ok\terrors %%\tx oracle\tbest peer\tx peer\t99 %% interval\tspread\tprobes\t%s\n", scenario, r.Seeds, nearName)
 		}
 		peer := "-"
 		if r.BestPeer != nil {
 			peer = *r.BestPeer
 		}
-		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.2f\t%s\t%.2f\t%s\t%.3f\t%s\t%s\t%s\t%s\t%.2f\t%.1f\t\n",
+		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.2f\t%s\t%.2f\t%s\t%.3f\t%s\t%s\t%s\t%s\t%.2f\t%.1f\t%s\n",
 			r.Policy, r.P50, r.P90, r.P99, span(r.P99CI), r.P999, number(r.P99OK), r.ErrorPct,
 			number(r.OracleRatio), peer, number(r.BestPeerRatio), span(r.BestPeerRatioCI),
-			r.UtilizationSpread, r.ProbesPerRequest)
+			r.UtilizationSpread, r.ProbesPerRequest, near)
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprint(w, `
+	legend := `
 Latencies are in mean service times, means over the seeds. Failed calls count
 at the deadline, except in "p99 ok", which is of answers alone. "x oracle" and
 "x peer" are the p99 over that of the better oracle and of the best other policy
 shown that knows no more. "spread" is the deviation of the servers' utilization
 over its mean, "probes" those sent for each call.
-`)
+`
+	if zones {
+		legend += `"near" is the part of the answers that came from the client's own zone.
+`
+	}
+	_, err := io.WriteString(w, legend)
 	return err
 }
 
@@ -81,7 +92,7 @@ func WriteCSV(w io.Writer, rows []Row) error {
 	header := []string{"scenario", "policy", "seeds", "p50", "p90", "p99", "p999", "p99_ok", "p99_ci_low", "p99_ci_high",
 		"error_pct", "requests", "oracle_ratio", "oracle_ratio_ci_low", "oracle_ratio_ci_high",
 		"best_peer", "best_peer_ratio", "best_peer_ratio_ci_low", "best_peer_ratio_ci_high",
-		"goodput_rps", "utilization_spread", "probes_per_request"}
+		"goodput_rps", "utilization_spread", "near_pct", "probes_per_request"}
 	if err := out.Write(header); err != nil {
 		return err
 	}
@@ -97,7 +108,7 @@ func WriteCSV(w io.Writer, rows []Row) error {
 		record = append(record, ends(r.OracleRatioCI)...)
 		record = append(record, peer, plain(r.BestPeerRatio))
 		record = append(record, ends(r.BestPeerRatioCI)...)
-		record = append(record, plain(&r.GoodputRPS), plain(&r.UtilizationSpread), plain(&r.ProbesPerRequest))
+		record = append(record, plain(&r.GoodputRPS), plain(&r.UtilizationSpread), plain(r.NearPct), plain(&r.ProbesPerRequest))
 		if err := out.Write(record); err != nil {
 			return err
 		}

@@ -42,9 +42,12 @@ type Scenario struct {
 
 // Server is a group of equal servers.
 type Server struct {
-	Group   string        `yaml:"group"`
-	Count   int           `yaml:"count"`
-	Workers int           `yaml:"workers"`
+	Group   string `yaml:"group"`
+	Count   int    `yaml:"count"`
+	Workers int    `yaml:"workers"`
+	// Slots is how many requests are worked on at once; the others wait in
+	// turn. 0: all are, sharing the workers.
+	Slots   int           `yaml:"slots"`
 	Speed   float64       `yaml:"speed"`
 	Queue   int           `yaml:"queue"` // requests in flight, above which it refuses
 	Zone    string        `yaml:"zone"`
@@ -59,6 +62,8 @@ type Client struct {
 	// Share is the group's part of all calls, relative to the other groups'.
 	// 0: in proportion to Count.
 	Share float64 `yaml:"share"`
+	// Arrivals is the group's own shape; none: the scenario's.
+	Arrivals []Point `yaml:"arrivals"`
 	// Subset is how many servers each client uses, drawn at random; 0: all.
 	Subset int `yaml:"subset"`
 }
@@ -96,6 +101,12 @@ type Reports struct {
 	Window time.Duration `yaml:"window"`
 	// Refresh is for how long a report is repeated before it is made anew.
 	Refresh time.Duration `yaml:"refresh"`
+	// UtilizationOf is what utilization is of: workers, the share of them that
+	// is busy, averaged over the window; slots, the share that is taken at this
+	// moment, as an inference server's kv_cache_utilization is; or queue, the
+	// requests in the server over its workers. The last two stand for a named metric
+	// that the policy is told to take for the utilization.
+	UtilizationOf string `yaml:"utilization_of"`
 	// Omit are fields that are not reported: utilization, in_flight, rps, eps,
 	// uptime.
 	Omit  []string `yaml:"omit"`
@@ -135,6 +146,13 @@ type Event struct {
 	// ColdFor is how long a server that joins or restarts takes to its whole speed.
 	ColdFor time.Duration `yaml:"cold_for"`
 }
+
+// What a reported utilization is of.
+const (
+	OfWorkers = "workers"
+	OfSlots   = "slots"
+	OfQueue   = "queue"
+)
 
 // What an event does.
 const (

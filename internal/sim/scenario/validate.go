@@ -12,7 +12,7 @@ func (s *Scenario) setDefaults() {
 	s.Warmup, s.Duration, s.Deadline = 10*time.Second, 30*time.Second, 2*time.Second
 	s.Cost = Cost{Kind: "lognormal", Mean: 20 * time.Millisecond, Sigma: 1, Shape: 2, LongShare: 0.1, LongTimes: 10}
 	s.Network = Network{Delay: 500 * time.Microsecond, Discovery: 100 * time.Millisecond}
-	s.Reports = Reports{PerCall: true, Window: 500 * time.Millisecond, Wrong: Wrong{By: [2]float64{2, 4}}}
+	s.Reports = Reports{PerCall: true, Window: 500 * time.Millisecond, UtilizationOf: OfWorkers, Wrong: Wrong{By: [2]float64{2, 4}}}
 }
 
 func (g *Server) setDefaults() {
@@ -121,6 +121,7 @@ func (s *Scenario) validateServers() error {
 		if err := first(
 			within(at("count"), g.Count, 1, maxServers),
 			within(at("workers"), g.Workers, 1, 100_000),
+			within(at("slots"), g.Slots, 0, 100_000),
 			within(at("speed"), g.Speed, 1e-6, 1e6),
 			within(at("queue"), g.Queue, 1, 1_000_000),
 			lasts(at("uptime"), g.Uptime, 0, 1000*time.Hour),
@@ -147,6 +148,9 @@ func (s *Scenario) validateClients() error {
 			within(at("share"), c.Share, 0, 1e6),
 			within(at("subset"), c.Subset, 0, s.Total()),
 		); err != nil {
+			return err
+		}
+		if err := validatePoints(at("arrivals"), c.Arrivals); err != nil {
 			return err
 		}
 		if c.Share > 0 {
@@ -185,12 +189,14 @@ func (s *Scenario) validateNetwork() error {
 	)
 }
 
-func (s *Scenario) validateArrivals() error {
-	for i, p := range s.Arrivals {
-		if i > 0 && p.At < s.Arrivals[i-1].At {
-			return fmt.Errorf("arrivals[%d].at is %v: must not be before that of arrivals[%d]", i, p.At, i-1)
+func (s *Scenario) validateArrivals() error { return validatePoints("arrivals", s.Arrivals) }
+
+func validatePoints(path string, points []Point) error {
+	for i, p := range points {
+		if i > 0 && p.At < points[i-1].At {
+			return fmt.Errorf("%s[%d].at is %v: must not be before that of %s[%d]", path, i, p.At, path, i-1)
 		}
-		if err := within(fmt.Sprintf("arrivals[%d].factor", i), p.Factor, 0, 1000); err != nil {
+		if err := within(fmt.Sprintf("%s[%d].factor", path, i), p.Factor, 0, 1000); err != nil {
 			return err
 		}
 	}
@@ -204,6 +210,9 @@ func (r *Reports) validate(path string) error {
 		if !slices.Contains(reportFields, f) {
 			return fmt.Errorf("%s.omit[%d] is %q: must be one of %s", path, i, f, strings.Join(reportFields, ", "))
 		}
+	}
+	if of := []string{OfWorkers, OfSlots, OfQueue}; !slices.Contains(of, r.UtilizationOf) {
+		return fmt.Errorf("%s.utilization_of is %q: must be one of %s", path, r.UtilizationOf, strings.Join(of, ", "))
 	}
 	for i, f := range r.Wrong.Fields {
 		if !slices.Contains(reportFields[:3], f) {
