@@ -104,7 +104,7 @@ func (i *inside) Tell(c backend.Command) error {
 func (b *bubble) options() *Options {
 	return &Options{
 		Start: b.start, Rounds: 1, Duration: 10 * time.Second, Warmup: 5 * time.Second,
-		Work: 400 * time.Millisecond, Seed: 1,
+		Work: 400 * time.Millisecond, Seed: 1, MaxBusy: 0.7,
 		Machine: func() machine.Reading { return machine.Reading{} },
 		Dial:    []grpc.DialOption{grpc.WithContextDialer(b.dial)},
 	}
@@ -165,7 +165,9 @@ func TestFailedCallsCountAtTheDeadline(t *testing.T) {
 	for r := range s.speeds {
 		s.speeds[r] = 1e-3
 	}
-	o := tryOut(t, s, "round_robin", func(options *Options) { options.Work = time.Millisecond })
+	o := tryOut(t, s, "round_robin", func(o *Options) {
+		o.Work, o.Warmup, o.Duration = 4*time.Millisecond, 0, time.Second
+	})
 	if o.errors == 0 || quantile(o.latencies, 1) != deadline {
 		t.Errorf("%d of %d failed, the longest after %v", o.errors, len(o.latencies), quantile(o.latencies, 1))
 	}
@@ -177,7 +179,8 @@ func TestAllPoliciesRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, p := range policies {
-		if o := tryOut(t, even(t), p.Name, nil); o.errors == len(o.latencies) {
+		short := func(o *Options) { o.Warmup, o.Duration = 0, 2*time.Second }
+		if o := tryOut(t, even(t), p.Name, short); o.errors == len(o.latencies) {
 			t.Errorf("%s: all %d calls failed", p.Name, o.errors)
 		}
 	}

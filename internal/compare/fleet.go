@@ -161,20 +161,18 @@ func (f *fleet) do(ctx context.Context, s Step, address string, c *channels) err
 		n := int(s.Value)
 		return f.get(s.Replica).Tell(backend.Command{Occupy: &n})
 	case Freeze:
-		f.tracker.goesDown(s.Replica)
-		return f.get(s.Replica).Freeze()
+		return f.tracker.takeDown(s.Replica, f.get(s.Replica).Freeze)
 	case Thaw:
 		err := f.get(s.Replica).Thaw()
 		f.tracker.isBack(s.Replica)
 		return err
 	case Kill:
 		replica := f.end(s.Replica)
-		f.tracker.goesDown(s.Replica)
-		err := replica.Kill()
-		if err == nil {
-			<-replica.Done()
+		if err := f.tracker.takeDown(s.Replica, replica.Kill); err != nil {
+			return err
 		}
-		return err
+		<-replica.Done()
+		return nil
 	case Start:
 		f.tracker.isBack(s.Replica)
 		return f.begin(ctx, s.Replica, address, 1)

@@ -28,7 +28,7 @@ type Row struct {
 
 	// P99Ratio is the median over the rounds of this policy's p99 over that of
 	// choice_of_two, and P99RatioCI the 99 % interval of their geometric mean, by
-	// Student's t.
+	// Student's t, from three rounds on.
 	P99Ratio   *float64    `json:"p99_ratio"`
 	P99RatioCI *[2]float64 `json:"p99_ratio_ci"`
 	P50Ratio   *float64    `json:"p50_ratio"`
@@ -109,7 +109,7 @@ func ratio(rounds []round, i, reference int, q float64) (*float64, *[2]float64) 
 		over, under, ratios = append(over, a), append(under, b), append(ratios, a/b)
 	}
 	_, ci := stat.Ratio(over, under)
-	if i == reference || known(ci.Low) == nil || known(ci.High) == nil {
+	if i == reference || len(ratios) < 3 || known(ci.Low) == nil || known(ci.High) == nil {
 		return known(median(ratios)), nil
 	}
 	return known(median(ratios)), &[2]float64{ci.Low, ci.High}

@@ -2,17 +2,16 @@ package compare
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/evenkeel/evenkeel/internal/compare/machine"
 )
-
-// MaxBusy is how busy the machine may be, as a share, for a round to count.
-const MaxBusy = 0.7
 
 // Options say how to compare.
 type Options struct {
@@ -27,6 +26,8 @@ type Options struct {
 	// Work is the mean work of a call: the time it takes alone at speed 1. The
 	// calls' rate follows from it.
 	Work time.Duration
+	// MaxBusy is how busy the machine may be, as a share, for a round to be used.
+	MaxBusy float64
 	// Seed is that of the first round.
 	Seed uint64
 	// Progress, unless it is nil, hears of each trial before it begins.
@@ -57,9 +58,13 @@ func Run(ctx context.Context, scenarios []Scenario, policies []Policy, options O
 		options.Progress = func(Progress) {}
 	}
 	var rows []Row
+	var unusable []string
 	progress := Progress{Rounds: options.Rounds, Total: len(scenarios) * len(policies) * options.Rounds}
 	for i := range scenarios {
 		rounds, discarded, err := runScenario(ctx, &scenarios[i], policies, &options, &progress)
+		if err == nil && len(rounds) == 0 {
+			unusable = append(unusable, scenarios[i].Name)
+		}
 		if len(rounds) > 0 || err == nil {
 			rows = append(rows, rowsOf(&scenarios[i], policies, rounds, discarded)...)
 		}
@@ -67,8 +72,14 @@ func Run(ctx context.Context, scenarios []Scenario, policies []Policy, options O
 			return rows, err
 		}
 	}
+	if len(unusable) > 0 {
+		return rows, fmt.Errorf("%w: %s", ErrBusy, strings.Join(unusable, ", "))
+	}
 	return rows, nil
 }
+
+// ErrBusy means that of some scenarios no round could be used.
+var ErrBusy = errors.New("the machine was too busy in every round")
 
 func readMachine() machine.Reading {
 	r, err := machine.Read()
@@ -113,7 +124,7 @@ func runRound(ctx context.Context, s *Scenario, policies []Policy, options *Opti
 			}
 			return nil, fmt.Errorf("%s, %s: %w", s.Name, policies[i].Name, err)
 		}
-		if o.busy > MaxBusy { // false if it is not known
+		if o.busy > options.MaxBusy { // false if it is not known
 			progress.Done -= n
 			return nil, nil
 		}

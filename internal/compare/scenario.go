@@ -124,10 +124,10 @@ func (s *Scenario) Steps(seed uint64, duration time.Duration) []Step {
 	return steps
 }
 
-// hasEvents tells whether replicas are frozen, killed or restarted.
-func (s *Scenario) hasEvents() bool {
+// takesDown tells whether replicas are frozen or killed.
+func (s *Scenario) takesDown() bool {
 	return slices.ContainsFunc(s.Steps(0, time.Minute), func(step Step) bool {
-		return step.Action == Freeze || step.Action == Kill || step.Action == Restart
+		return step.Action == Freeze || step.Action == Kill
 	})
 }
 

@@ -88,9 +88,9 @@ func (t *tracker) at(replica int, address string) {
 	t.replica[address] = replica
 }
 
-// goesDown says that a replica is about to be frozen or killed: afterwards, some of
-// its calls might have failed already.
-func (t *tracker) goesDown(replica int) {
+// takeDown freezes or kills a replica by f. No call is sent anywhere meanwhile, so
+// that what is in flight there is known exactly.
+func (t *tracker) takeDown(replica int, f func() error) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.down[replica] = true
@@ -98,6 +98,7 @@ func (t *tracker) goesDown(replica int) {
 	for _, n := range t.inFlight[replica] {
 		t.events.inFlight += n
 	}
+	return f()
 }
 
 // isBack says that a replica answers again.

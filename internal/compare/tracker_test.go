@@ -21,7 +21,9 @@ func TestCallsAreCountedWhereTheyWereSent(t *testing.T) {
 		t.Errorf("a call that ended before: replica %d, hit %v", r, hit)
 	}
 
-	tr.goesDown(0)
+	if err := tr.takeDown(0, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
 	piled := send(0, "a") // this client waits there already
 	probe := send(1, "a")
 	moved := send(2, "a")
@@ -77,7 +79,7 @@ func TestInFlightReturnsToZeroWhateverHappens(t *testing.T) {
 				open = open[:len(open)-1]
 			}
 		case 5:
-			tr.goesDown(random.IntN(3))
+			tr.takeDown(random.IntN(3), func() error { return nil })
 			tr.isBack(random.IntN(3))
 		}
 	}

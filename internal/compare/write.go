@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -67,83 +68,83 @@ func plain(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
 // WriteTable writes the rows for people, a table for each scenario.
 func WriteTable(w io.Writer, scenarios []Scenario, rows []Row) error {
 	out := &strings.Builder{}
+	events := false
 	for i := range scenarios {
 		s := &scenarios[i]
-		var own []Row
-		for _, r := range rows {
-			if r.Scenario == s.Name {
-				own = append(own, r)
-			}
+		own := slices.DeleteFunc(slices.Clone(rows), func(r Row) bool { return r.Scenario != s.Name })
+		if len(own) == 0 {
+			continue
 		}
-		if len(own) > 0 {
-			writeScenario(out, s, own)
+		fmt.Fprintf(out, "%s: %s\n%s\n\n", s.Name, s.About, conditions(own))
+		writeLatencies(out, own)
+		if s.takesDown() {
+			events = true
+			writeEvents(out, own)
 		}
 	}
 	if len(rows) > 0 {
 		out.WriteString(legend)
 	}
+	if events {
+		out.WriteString(eventLegend)
+	}
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-const legend = `Latencies count from the time at which a call was to be sent, and failed calls
-count at the deadline of 2 s. "p99 ratio" is a policy's p99 over choice_of_two's
-in the same round, the median over the rounds; "99 % interval" that of their mean.
+const legend = `Latencies count from the time at which a call was to be sent, failed calls at the
+deadline of 2 s. "p99 ratio" is a policy's p99 over choice_of_two's in the same
+round, the median over the rounds; "99 % interval" that of their geometric mean.
 "imbalance" is the deviation over the mean of the work that the replicas were
 given for their speed: 0 is even.
 `
 
-const eventLegend = `Of the failed calls, "hit" were at a replica that was down meanwhile. "in flight"
-were there when it went down; "probes" were sent there while it was, by clients
-that had no call there, and "piled on" by clients that waited there already.
-
+const eventLegend = `Calls at a replica that goes down: "in flight" when it did; "probes" are sent there
+while it is down by clients with no call there, which either cannot know yet or try
+again; "piled on" are sent by clients whose calls there wait already. "failed
+there" are those of all these that failed.
 `
 
-func writeScenario(w io.Writer, s *Scenario, rows []Row) {
-	fmt.Fprintf(w, "%s: %s\n%s\n\n", s.Name, s.About, conditions(rows))
+func writeLatencies(w io.Writer, rows []Row) {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	events := s.hasEvents()
-	fmt.Fprintf(table, "%-26s\tp50 ms\tp99 ms\tp99.9 ms\terrors %%\tgoodput/s\tp99 ratio\t99 %% interval\timbalance\t", "policy")
-	if events {
-		fmt.Fprint(table, "failed\thit\tin flight\tprobes\tpiled on\t")
-	}
-	fmt.Fprintln(table)
+	fmt.Fprintf(table, "%-26s\tp50 ms\tp99 ms\tp99.9 ms\terrors %%\tgoodput/s\tp99 ratio\t99 %% interval\timbalance\t\n", "policy")
 	for _, r := range rows {
-		fmt.Fprintf(table, "%-26s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t", r.Policy,
+		fmt.Fprintf(table, "%-26s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", r.Policy,
 			number(r.P50MS, 0), number(r.P99MS, 0), number(r.P999MS, 0), number(r.ErrorPct, 3), number(r.GoodputRPS, 0),
 			number(r.P99Ratio, 2), span(r.P99RatioCI), number(r.Imbalance, 2))
-		if events {
-			fmt.Fprintf(table, "%d\t%d\t%d\t%d\t%d\t", r.Errors, r.ErrorsAtEvent, r.InFlightAtEvent, r.ProbesAfterEvent, r.PiledOnAfterEvent)
-		}
-		fmt.Fprintln(table)
 	}
 	table.Flush()
 	fmt.Fprintln(w)
-	if events {
-		fmt.Fprint(w, eventLegend)
+}
+
+// writeEvents writes what became of the calls at replicas that went down.
+func writeEvents(w io.Writer, rows []Row) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(table, "%-26s\tfailed\tfailed there\tin flight\tprobes\tpiled on\t\n", "calls in all rounds")
+	for _, r := range rows {
+		fmt.Fprintf(table, "%-26s\t%d\t%d\t%d\t%d\t%d\t\n", r.Policy, r.Errors, r.ErrorsAtEvent, r.InFlightAtEvent, r.ProbesAfterEvent, r.PiledOnAfterEvent)
 	}
+	table.Flush()
+	fmt.Fprintln(w)
 }
 
 // conditions says under which a scenario was measured.
 func conditions(rows []Row) string {
 	r := rows[0]
-	text := fmt.Sprintf("%s used", count(r.RoundsUsed, "round"))
+	text := count(r.RoundsUsed, "round")
 	if r.RoundsDiscarded > 0 {
-		text += fmt.Sprintf(", %d discarded because the machine was over %.0f %% busy", r.RoundsDiscarded, 100*MaxBusy)
+		text += fmt.Sprintf(" (%d discarded: the machine was too busy)", r.RoundsDiscarded)
 	}
 	if r.RateRPS == nil {
 		return text
 	}
-	text += fmt.Sprintf("; %.0f calls/s", *r.RateRPS)
+	text += fmt.Sprintf(", %.0f calls/s; ", *r.RateRPS)
 	if busy := worst(rows, func(r *Row) *float64 { return r.MachineBusyPct }); busy >= 0 {
-		text += fmt.Sprintf("; the machine was %.0f %% busy", busy)
+		text += fmt.Sprintf("machine %.0f %% busy", busy)
 	} else {
-		text += "; how busy the machine was is not known here"
+		text += "how busy the machine was is not measured here"
 	}
-	if late := worst(rows, func(r *Row) *float64 { return r.SendLateP99MS }); late >= 0 {
-		text += fmt.Sprintf("; 99 %% of calls were sent within %.1f ms of their time", late)
-	}
-	return text
+	return text + fmt.Sprintf(", calls sent %.1f ms late (p99)", worst(rows, func(r *Row) *float64 { return r.SendLateP99MS }))
 }
 
 func worst(rows []Row, of func(*Row) *float64) float64 {

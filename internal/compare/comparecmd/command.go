@@ -28,7 +28,8 @@ type Command struct {
 	Rounds   int           `help:"How many rounds of each scenario (default ${default})." default:"5" placeholder:"N"`
 	Duration time.Duration `help:"How long a policy is measured in a round (default ${default})." default:"20s" placeholder:"TIME"`
 	Warmup   time.Duration `help:"How long it gets calls before that (default ${default})." default:"5s" placeholder:"TIME"`
-	Work     time.Duration `help:"The mean time that a call takes alone; the calls' rate follows from it (default ${default})." default:"40ms" placeholder:"TIME"`
+	Work     time.Duration `help:"The mean time that a call takes alone; the calls' rate follows from it (default ${default})." default:"50ms" placeholder:"TIME"`
+	MaxBusy  float64       `help:"Discard rounds in which the whole machine was busier than this, in percent (default ${default})." default:"70" placeholder:"PERCENT"`
 	Seed     uint64        `help:"The seed of the first round: the same one gives the same calls (default ${default})." default:"1" placeholder:"N"`
 	Config   string        `help:"The config of choice_of_two, as in a service config (JSON)." placeholder:"JSON"`
 	Format   string        `help:"table, json or csv (default ${default})." default:"table" enum:"table,json,csv"`
@@ -68,6 +69,9 @@ func (c *Command) Validate() error {
 	}
 	if c.Rounds < 1 || c.Rounds > maxRounds {
 		return fmt.Errorf("--rounds is %d: must be from 1 to %d", c.Rounds, maxRounds)
+	}
+	if !(c.MaxBusy > 0 && c.MaxBusy <= 100) {
+		return fmt.Errorf("--max-busy is %v: must be above 0, to 100", c.MaxBusy)
 	}
 	for _, d := range []struct {
 		flag          string
@@ -115,9 +119,12 @@ func (c *Command) Run(k *kong.Kong) error {
 	p := newProgress(k.Stderr)
 	rows, err := compare.Run(ctx, c.scenarios, c.policies, compare.Options{
 		Start: compare.Processes(spawner), Rounds: c.Rounds, Duration: c.Duration, Warmup: c.Warmup,
-		Work: c.Work, Seed: c.Seed, Progress: p.show,
+		Work: c.Work, MaxBusy: c.MaxBusy / 100, Seed: c.Seed, Progress: p.show,
 	})
 	p.clear()
+	if errors.Is(err, compare.ErrBusy) {
+		err = fmt.Errorf("%w: try again when it is quieter, or with a higher --max-busy", err)
+	}
 	if errors.Is(err, context.Canceled) {
 		err = fmt.Errorf("%w: only the rounds that were done are shown", ErrInterrupted)
 		if len(rows) == 0 {

@@ -1,0 +1,81 @@
+package compare
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/evenkeel/evenkeel/internal/compare/machine"
+)
+
+// run compares in fake time, on a machine that is as busy in each trial as busy
+// says, in percent. It returns which trials there were.
+func run(t *testing.T, busy []int, rounds int) (rows []Row, trials []string, err error) {
+	t.Helper()
+	policies := twoPolicies(t)
+	s := even(t)
+	synctest.Test(t, func(t *testing.T) {
+		options := *newBubble().options()
+		options.Rounds, options.Duration, options.Warmup = rounds, time.Second/2, 0
+		options.Progress = func(p Progress) {
+			trials = append(trials, fmt.Sprintf("%d %s", p.Round, p.Policy))
+			if p.Done >= p.Total {
+				t.Errorf("%+v is one too many", p)
+			}
+		}
+		var reading machine.Reading
+		reads := 0
+		options.Machine = func() machine.Reading { // twice in each trial
+			reading.Total += 100
+			reading.Idle += uint64(100 - busy[(reads/2)%len(busy)])
+			reads++
+			return reading
+		}
+		rows, err = Run(t.Context(), []Scenario{s}, policies, options)
+	})
+	return rows, trials, err
+}
+
+func TestEveryPolicyHasItsTrialInEachRoundInAnyOrder(t *testing.T) {
+	rows, trials, err := run(t, []int{50}, 8)
+	if err != nil || len(rows) != 2 || rows[0].RoundsUsed != 8 || rows[0].RoundsDiscarded != 0 {
+		t.Fatalf("%+v, %v", rows, err)
+	}
+	first := map[string]int{}
+	for i := 0; i < len(trials); i += 2 {
+		pair := []string{trials[i], trials[i+1]}
+		first[strings.Fields(pair[0])[1]]++
+		slices.Sort(pair)
+		if n := i/2 + 1; !slices.Equal(pair, []string{fmt.Sprint(n, " choice_of_two"), fmt.Sprint(n, " round_robin")}) {
+			t.Errorf("round %d has %v", n, pair)
+		}
+	}
+	if len(first) != 2 {
+		t.Errorf("always the same is first: %v", first)
+	}
+}
+
+func TestARoundOnABusyMachineIsDiscardedWhole(t *testing.T) {
+	// The second trial of the first round is disturbed, then the first of the next.
+	rows, trials, err := run(t, []int{50, 71, 80, 70, 70, 70, 70}, 2)
+	if err != nil || rows[0].RoundsUsed != 2 || rows[0].RoundsDiscarded != 2 || *rows[0].MachineBusyPct != 70 {
+		t.Errorf("%+v, %v", rows, err)
+	}
+	if len(trials) != 7 {
+		t.Errorf("trials: %v", trials)
+	}
+}
+
+func TestItGivesUpOnAMachineThatIsAlwaysBusy(t *testing.T) {
+	rows, trials, err := run(t, []int{90}, 3)
+	if !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "noisy") || len(trials) != 6 {
+		t.Errorf("%v after %v", err, trials)
+	}
+	if len(rows) != 2 || rows[0].RoundsUsed != 0 || rows[0].RoundsDiscarded != 6 {
+		t.Errorf("%+v", rows)
+	}
+}
