@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -51,6 +52,9 @@ type library struct {
 	last  proto.Message   // the last request
 	gone  chan struct{}   // closed when the caller of a lingering stream is gone
 	block <-chan struct{} // if set, Sleep waits for it
+
+	sent           atomic.Int64 // books that were streamed
+	uploads, chats atomic.Int64 // streams whose callers ended them
 }
 
 func (l *library) saw(method string, m proto.Message) {
@@ -212,6 +216,7 @@ func (l *library) WatchBooks(r *testv1.WatchBooksRequest, stream grpc.ServerStre
 		if err := stream.Send(&testv1.WatchBooksResponse{Book: book}); err != nil {
 			return err
 		}
+		l.sent.Add(1)
 	}
 	if r.GetLinger() {
 		<-stream.Context().Done()
@@ -228,6 +233,7 @@ func (l *library) UploadBooks(stream grpc.ClientStreamingServer[testv1.UploadBoo
 	for {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
+			l.uploads.Add(1)
 			return stream.SendAndClose(&testv1.UploadBooksResponse{Count: count})
 		}
 		if err != nil {
@@ -238,10 +244,26 @@ func (l *library) UploadBooks(stream grpc.ClientStreamingServer[testv1.UploadBoo
 	}
 }
 
+func (l *library) UploadInto(stream grpc.ClientStreamingServer[testv1.UploadIntoRequest, testv1.UploadIntoResponse]) error {
+	resp := &testv1.UploadIntoResponse{}
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return stream.SendAndClose(resp)
+		}
+		if err != nil {
+			return err
+		}
+		l.saw("UploadInto", r)
+		resp.Requests = append(resp.Requests, r)
+	}
+}
+
 func (l *library) Chat(stream grpc.BidiStreamingServer[testv1.ChatRequest, testv1.ChatResponse]) error {
 	for {
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
+			l.chats.Add(1)
 			return nil
 		}
 		if err != nil {
@@ -252,6 +274,90 @@ func (l *library) Chat(stream grpc.BidiStreamingServer[testv1.ChatRequest, testv
 			return err
 		}
 	}
+}
+
+func (l *library) CreateNote(_ context.Context, r *testv1.CreateNoteRequest) (*testv1.Note, error) {
+	l.saw("CreateNote", r)
+	note := r.GetNote()
+	if note == nil {
+		note = &testv1.Note{}
+	}
+	if note.GetName() == "" {
+		note.Name = r.GetParent() + "/notes/7"
+	}
+	return note, nil
+}
+
+// noteTag is the state of every note; a caller that asks for another is refused
+// as AIP-154 wants.
+const noteTag = "v1"
+
+func (l *library) GetNote(_ context.Context, r *testv1.GetNoteRequest) (*testv1.Note, error) {
+	l.saw("GetNote", r)
+	return &testv1.Note{Name: r.GetName(), Text: "A note", Etag: noteTag}, nil
+}
+
+func (l *library) UpdateNote(_ context.Context, r *testv1.UpdateNoteRequest) (*testv1.Note, error) {
+	l.saw("UpdateNote", r)
+	if tag := r.GetNote().GetEtag(); tag != "" && tag != noteTag {
+		return nil, status.Error(codes.Aborted, "the note has changed")
+	}
+	return r.GetNote(), nil
+}
+
+func (l *library) DeleteNote(_ context.Context, r *testv1.DeleteNoteRequest) (*emptypb.Empty, error) {
+	l.saw("DeleteNote", r)
+	if tag := r.GetEtag(); tag != "" && tag != noteTag {
+		return nil, status.Error(codes.Aborted, "the note has changed")
+	}
+	return &emptypb.Empty{}, nil
+}
+
+func (l *library) WriteFile(_ context.Context, r *testv1.WriteFileRequest) (*httpbody.HttpBody, error) {
+	l.saw("WriteFile", r)
+	return r.GetFile(), nil
+}
+
+func (l *library) Reflect(_ context.Context, r *httpbody.HttpBody) (*httpbody.HttpBody, error) {
+	l.saw("Reflect", r)
+	return r, nil
+}
+
+func (l *library) UploadFile(stream grpc.ClientStreamingServer[testv1.UploadFileRequest, testv1.UploadFileResponse]) error {
+	resp := &testv1.UploadFileResponse{}
+	for {
+		r, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return stream.SendAndClose(resp)
+		}
+		if err != nil {
+			return err
+		}
+		l.saw("UploadFile", r)
+		if resp.Parts++; resp.GetParts() == 1 {
+			resp.ContentType = r.GetFile().GetContentType()
+		}
+		resp.Bytes += int64(len(r.GetFile().GetData()))
+	}
+}
+
+func (l *library) WatchEvents(r *testv1.WatchEventsRequest, stream grpc.ServerStreamingServer[testv1.WatchEventsResponse]) error {
+	l.saw("WatchEvents", r)
+	md, _ := metadata.FromIncomingContext(stream.Context())
+	from := strings.Join(md["last-event-id"], "|")
+	for i := range r.GetCount() {
+		if i == r.GetCount()-1 && r.GetPause().AsDuration() > 0 {
+			time.Sleep(r.GetPause().AsDuration()) // in fake time
+		}
+		event := &testv1.WatchEventsResponse{Cursor: fmt.Sprintf("%sc%d", from, i), Kind: "tick", Text: fmt.Sprint(i)}
+		if err := stream.Send(event); err != nil {
+			return err
+		}
+	}
+	if r.GetCode() != 0 {
+		return status.Error(codes.Code(r.GetCode()), "no more in secret.go")
+	}
+	return nil
 }
 
 // Credentials of these tests.

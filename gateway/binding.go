@@ -32,6 +32,20 @@ type binding struct {
 	bodyType  protoreflect.MessageType // nil if the body is no message
 	message   protoreflect.MessageType // of the request
 	handler   runtime.HandlerFunc
+
+	pathFields  []string                       // paths in proto names that the path sets
+	bodyIsMedia bool                           // the body is a google.api.HttpBody
+	maskField   protoreflect.FieldDescriptor   // of a PATCH, see patch
+	ifMatch     []protoreflect.FieldDescriptor // where the request holds an etag
+
+	responseRule  string                         // "" or a field, as in google.api.http
+	responseField protoreflect.FieldDescriptor   // that the answer is, nil if it is the whole
+	answersMedia  bool                           // the answer is a google.api.HttpBody
+	success       int                            // 0 for 200
+	location      *location                      // nil for none
+	etag          []protoreflect.FieldDescriptor // where the response holds one
+	eventID       protoreflect.FieldDescriptor
+	eventType     protoreflect.FieldDescriptor
 }
 
 func (b *binding) hasBody() bool { return b.bodyRule != "" }
@@ -50,9 +64,9 @@ func (b *binding) bodyTypes() []string {
 	return []string{typeJSON}
 }
 
-// answersHTTPBody reports whether the method chooses its answer's media type.
-func (b *binding) answersHTTPBody() bool {
-	return b.method.Output().FullName() == "google.api.HttpBody"
+// looksIntoReply reports whether more is done with a reply than to write it.
+func (b *binding) looksIntoReply() bool {
+	return b.answersMedia || b.location != nil || b.etag != nil || b.eventID != nil || b.eventType != nil
 }
 
 // bindingsOf returns the bindings of a method in the order in which
@@ -79,7 +93,7 @@ func bindingsOf(method protoreflect.MethodDescriptor, rule access.Rule) ([]*bind
 func newBinding(method protoreflect.MethodDescriptor, rule access.Rule, declared *annotations.HttpRule) (*binding, error) {
 	b := &binding{
 		rpc:    fmt.Sprintf("/%s/%s", method.Parent().FullName(), method.Name()),
-		method: method, rule: rule, bodyRule: declared.GetBody(),
+		method: method, rule: rule, bodyRule: declared.GetBody(), responseRule: declared.GetResponseBody(),
 	}
 	switch pattern := declared.GetPattern().(type) {
 	case *annotations.HttpRule_Get:
@@ -123,6 +137,7 @@ func (b *binding) resolve() error {
 		}
 		bound = append(bound, fieldpath.Proto(fields))
 	}
+	b.pathFields = bound
 	switch b.bodyRule {
 	case "":
 	case "*":
@@ -137,7 +152,29 @@ func (b *binding) resolve() error {
 		}
 	}
 	b.query = query.NewSchema(message, bound, b.bodyRule == "*")
-	return nil
+	b.bodyIsMedia = b.hasBody() && b.bodyType != nil && isMedia(b.bodyType.Descriptor())
+	return b.resolveAnswer()
+}
+
+// resolveAnswer finds what the answer is.
+func (b *binding) resolveAnswer() error {
+	output := b.method.Output()
+	b.answersMedia = isMedia(output)
+	if b.responseRule != "" {
+		if b.responseField = fieldpath.Field(output, b.responseRule); b.responseField == nil {
+			return fmt.Errorf("response_body: %s has no field %q", output.FullName(), b.responseRule)
+		}
+		b.answersMedia = b.responseField.Cardinality() != protoreflect.Repeated && isMedia(b.responseField.Message())
+	}
+	b.findMask()
+	b.findETags()
+	return b.readAnswer()
+}
+
+// isMedia reports whether messages of a type are bodies of a media type of their
+// own.
+func isMedia(md protoreflect.MessageDescriptor) bool {
+	return md != nil && md.FullName() == "google.api.HttpBody"
 }
 
 // serviceOf finds a service's descriptor by name.

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"compress/flate"
 	"compress/gzip"
+	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc/codes"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/jsonbody"
@@ -23,8 +26,8 @@ var errMalformed = errors.New("the body is malformed")
 type body struct {
 	bytes.Reader
 	data []byte
-	// stream is set if the body holds several messages, one behind the other.
-	stream *exchange
+	// mediaType is that of a body that is not JSON.
+	mediaType string
 }
 
 func (b *body) Close() error { return nil }
@@ -35,34 +38,68 @@ func (b *body) take() []byte {
 	return b.data
 }
 
+// decode reads the body into v, as JSON or as it is.
+func (b *body) decode(m *marshaler, v any) error {
+	switch v := v.(type) {
+	case *httpbody.HttpBody:
+		v.ContentType, v.Data = b.mediaType, b.take()
+		return nil
+	case **httpbody.HttpBody:
+		*v = &httpbody.HttpBody{ContentType: b.mediaType, Data: b.take()}
+		return nil
+	default:
+		return m.Unmarshal(b.take(), v)
+	}
+}
+
 // readBody reads the request's body, refusing it before that where it can.
 func (x *exchange) readBody() *problem.Problem {
-	r, limit := x.request, x.gateway.config.Limits.BodyBytes
-	if r.ContentLength > limit {
+	r, b := x.request, x.binding
+	if r.ContentLength > x.gateway.config.Limits.BodyBytes && !(b.hasBody() && b.clientStream()) {
 		return x.tooLarge()
 	}
-	if !x.binding.hasBody() {
+	if !b.hasBody() {
 		return x.refuseBody()
 	}
-	if r.ContentLength == 0 {
+	if r.ContentLength == 0 && !b.clientStream() && b.maskField == nil {
 		return nil
 	}
-	if p := checkContentType(r.Header, x.binding.bodyTypes()...); p != nil {
-		x.writer.Header().Set("Accept", strings.Join(x.binding.bodyTypes(), ", "))
+	if p := x.checkMediaType(); p != nil {
 		return p
 	}
-	inflated, p := x.inflater()
+	if b.clientStream() {
+		return x.openInbox()
+	}
+	// One byte more than allowed shows that there is more.
+	inflated, p := x.inflater(&io.LimitedReader{R: r.Body, N: x.gateway.config.Limits.BodyBytes + 1})
 	if p != nil {
 		return p
 	}
 	if p := x.readAll(inflated); p != nil {
 		return p
 	}
-	if jsonbody.TooDeep(x.body, x.gateway.config.Limits.JSONDepth) {
-		return problem.New(http.StatusBadRequest, codes.InvalidArgument,
-			fmt.Sprintf("the body nests deeper than %d levels", x.gateway.config.Limits.JSONDepth))
+	if b.bodyIsMedia {
+		return nil
+	}
+	if most := x.gateway.config.Limits.JSONDepth; jsonbody.TooDeep(x.body, most) {
+		return tooDeep(most)
+	}
+	if b.maskField != nil {
+		return x.readPatch()
 	}
 	return x.checkBodyField()
+}
+
+// checkMediaType refuses a body that the method does not take.
+func (x *exchange) checkMediaType() *problem.Problem {
+	if x.binding.bodyIsMedia || x.request.ContentLength == 0 {
+		return nil // any will do
+	}
+	p := checkContentType(x.request.Header, x.binding.bodyTypes()...)
+	if p != nil {
+		x.writer.Header().Set("Accept", strings.Join(x.binding.bodyTypes(), ", "))
+	}
+	return p
 }
 
 // checkBodyField judges a body that is a field which is no message as protojson
@@ -73,17 +110,16 @@ func (x *exchange) checkBodyField() *problem.Problem {
 	if b.bodyField == nil || b.bodyType != nil || b.clientStream() || jsonbody.Empty(x.body) {
 		return nil
 	}
-	if jsonbody.FitsField(x.body, b.message, b.bodyField.JSONName()) {
+	if jsonbody.FitsField(x.gateway.marshaler.decode, x.body, b.message, b.bodyField.JSONName()) {
 		return nil
 	}
-	found := b.diagnoseBody(x.body)
+	found := b.diagnoseBody(x.gateway.marshaler.decode, x.body)
 	return badRequest(found.Detail, found.Errors)
 }
 
 func (x *exchange) tooLarge() *problem.Problem {
 	x.leaveBody()
-	return problem.New(http.StatusRequestEntityTooLarge, codes.InvalidArgument,
-		fmt.Sprintf("the body is larger than %d bytes", x.gateway.config.Limits.BodyBytes))
+	return tooLarge(x.gateway.config.Limits.BodyBytes)
 }
 
 // leaveBody says that the body will not be read to its end, so that the
@@ -116,10 +152,8 @@ func (x *exchange) refuseBody() *problem.Problem {
 	return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the method takes no body")
 }
 
-// inflater returns a reader of the body without its content coding.
-func (x *exchange) inflater() (io.Reader, *problem.Problem) {
-	// One byte more than allowed shows that there is more.
-	raw := &io.LimitedReader{R: x.request.Body, N: x.gateway.config.Limits.BodyBytes + 1}
+// inflater returns a reader of a body without its content coding.
+func (x *exchange) inflater(raw io.Reader) (io.Reader, *problem.Problem) {
 	counted := &countingReader{r: raw, n: &x.bytesIn}
 	coding := x.request.Header["Content-Encoding"]
 	switch {
@@ -157,12 +191,12 @@ func (g *gzipReader) Read(p []byte) (int, error) {
 
 type countingReader struct {
 	r io.Reader
-	n *int64
+	n *atomic.Int64
 }
 
 func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
-	*c.n += int64(n)
+	c.n.Add(int64(n))
 	return n, err
 }
 
@@ -178,7 +212,7 @@ func (x *exchange) readAll(from io.Reader) *problem.Problem {
 	}
 	n, err := buf.ReadFrom(io.LimitReader(from, limit+1))
 	switch {
-	case n > limit || x.bytesIn > limit:
+	case n > limit || x.bytesIn.Load() > limit:
 		return x.tooLarge()
 	case err != nil:
 		return x.readFailed(err)
@@ -192,11 +226,21 @@ func (x *exchange) readFailed(err error) *problem.Problem {
 	x.reason = "the body could not be read"
 	x.leaveBody()
 	switch {
-	case isTimeout(err), !time.Now().Before(x.bodyDeadline): // a broken trailer hides the cause
+	case !time.Now().Before(x.bodyDeadline): // a broken trailer hides the cause
+		return readProblem(context.Background(), os.ErrDeadlineExceeded)
+	default:
+		return readProblem(x.request.Context(), err)
+	}
+}
+
+// readProblem says what an error of reading a body is. ctx is the request's.
+func readProblem(ctx context.Context, err error) *problem.Problem {
+	switch {
+	case isTimeout(err):
 		return problem.New(http.StatusRequestTimeout, codes.DeadlineExceeded, "the body did not arrive in time")
 	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum), isCorrupt(err):
 		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the body is not valid gzip")
-	case x.request.Context().Err() != nil:
+	case ctx.Err() != nil:
 		return problem.New(problem.StatusClientClosedRequest, codes.Canceled, "the caller is gone")
 	default:
 		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the body ends before it should")

@@ -54,6 +54,20 @@ type Config struct {
 	// as proxies speak it. Default false.
 	UnencryptedHTTP2 bool
 
+	// JSON says which form JSON takes in answers.
+	JSON JSON
+
+	// Lenient says what of a request is ignored instead of refused.
+	Lenient Lenient
+
+	// Streams says how streams are answered.
+	Streams Streams
+
+	// QuotedETags says that fields named `etag` hold entity tags with their
+	// quotes, as AIP-154 recommends: `"abc"` or `W/"abc"`. Default false: they
+	// hold what is between the quotes, and the gateway puts those around it.
+	QuotedETags bool
+
 	// Health says where health is answered.
 	Health Health
 
@@ -75,8 +89,9 @@ type Limits struct {
 	URLBytes int
 
 	// BodyBytes bounds a request's body, before and after it is inflated; more
-	// is answered 413, before it is read where its length is known. Up to
-	// 1 GiB; default 1 MiB.
+	// is answered 413, before it is read where its length is known. Of a client
+	// stream it bounds each message, not the whole, which is never held at once.
+	// Up to 1 GiB; default 1 MiB.
 	BodyBytes int64
 
 	// JSONDepth bounds how deep objects and arrays nest in a body, and how deep
@@ -104,7 +119,9 @@ type Timeouts struct {
 	ReadHeader time.Duration
 
 	// ReadBody bounds the time to read a request's body, as a whole; more is
-	// answered 408. Up to 1 h; default 30 s.
+	// answered 408. Of a client stream it bounds the time until each message
+	// is there, but not how long a bidirectional stream rests between two. Up
+	// to 1 h; default 30 s.
 	ReadBody time.Duration
 
 	// Write bounds each write to the caller, so that one who does not read is

@@ -25,6 +25,8 @@ func (c *Config) complete() error {
 		checkRealm(c.Realm),
 		c.Limits.complete(),
 		c.Timeouts.complete(),
+		c.JSON.check(),
+		c.Streams.complete(),
 		c.completeHeaders(),
 		c.checkTLS(),
 		c.Health.complete(),
@@ -169,7 +171,7 @@ func unfitToForward(name string) string {
 		return "is gRPC's own"
 	case strings.HasPrefix(lower, "x-forwarded-") || lower == "forwarded":
 		return "tells where the request comes from, which the gateway does itself"
-	case lower == requestIDMetadata:
+	case lower == requestIDMetadata, lower == lastEventIDMetadata:
 		return "is set by the gateway itself"
 	case slices.Contains(hopByHop, lower):
 		return "is about this connection or body only"

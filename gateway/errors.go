@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net/http"
 	"time"
@@ -11,10 +10,10 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/jsonbody"
-	"github.com/evenkeel/evenkeel/gateway/internal/query"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 )
 
@@ -26,6 +25,9 @@ func (x *exchange) fail(p *problem.Problem) {
 	h := x.writer.Header()
 	h.Del("Trailer")
 	h.Del("Transfer-Encoding")
+	if x.inbox != nil && !x.inbox.ended {
+		x.leaveBody()
+	}
 	p.Write(x.writer)
 }
 
@@ -49,39 +51,40 @@ func handleError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, 
 }
 
 // handleStreamError is asked for what goes wrong between the backend and the
-// caller in a stream, such as a message that cannot be written as JSON. The
-// backend's errors do not come here, see lazyStream.
+// caller in a stream, such as a message that cannot be written as JSON. It tells
+// so itself: the marshaler refuses the form in which the generated handlers
+// would. The backend's errors do not come here, see lazyStream.
 func handleStreamError(ctx context.Context, err error) *status.Status {
 	st := status.New(codes.Internal, "a message of the stream could not be written")
 	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
-		x.code, x.reason = codes.Internal, "a message of the stream could not be written"
-		x.gateway.config.Logger.LogAttrs(ctx, slog.LevelError, "gateway: "+x.reason,
+		x.gateway.config.Logger.LogAttrs(ctx, slog.LevelError, "gateway: "+st.Message(),
 			slog.String("request_id", x.id), slog.String("rpc", x.binding.rpc))
+		x.reason = st.Message()
+		x.tellInBand(problem.FromStatus(st))
 	}
 	return st
 }
 
-// failStream tells an error in band, as the last line of a stream whose status
-// was sent long ago. A stream of a media type of its own has no line for it;
-// it is cut, so that it does not look whole.
+// failStream tells an error in band, as the end of a stream whose status was
+// sent long ago.
 func (x *exchange) failStream(err error) {
 	p := x.problemFor(err)
 	if x.writer.status == 0 {
 		x.fail(p)
 		return
 	}
+	x.tellInBand(p)
+}
+
+// tellInBand ends a stream with a problem. A stream of a media type of its own
+// has no place for it; it is cut, so that it does not look whole.
+func (x *exchange) tellInBand(p *problem.Problem) {
 	x.note(p)
-	if x.binding.answersHTTPBody() {
+	if x.writer.frames == nil {
 		panic(http.ErrAbortHandler)
 	}
 	p.Instance = x.id
-	line, err := json.Marshal(map[string]*problem.Problem{"error": p})
-	if err != nil {
-		return
-	}
-	if _, err := x.writer.Write(append(line, '\n')); err == nil {
-		_ = x.writer.FlushError()
-	}
+	x.writer.frames.fail(p)
 }
 
 // problemFor says what an error of a generated handler is to the caller.
@@ -101,7 +104,13 @@ func (x *exchange) problemFor(err error) *problem.Problem {
 			slog.String("request_id", x.id), slog.String("rpc", x.binding.rpc),
 			slog.String("code", problem.CodeName(st.Code())), slog.String("error", shorten(st.Message())))
 	}
-	return problem.FromStatus(st)
+	p := problem.FromStatus(st)
+	if st.Code() == codes.Aborted && x.ifMatch != "" {
+		// AIP-154: the resource has another etag.
+		failed := preconditionFailed()
+		p.Status, p.Title = failed.Status, failed.Title
+	}
+	return p
 }
 
 // drained ends a stream because the gateway does.
@@ -129,10 +138,8 @@ func (x *exchange) diagnose(err error) *problem.Problem {
 	if p := x.diagnoseBody(); p != nil {
 		return p
 	}
-	if values, ok := query.Parse(x.request.URL.RawQuery); ok {
-		if errs := x.binding.query.Diagnose(values); len(errs) > 0 {
-			return badRequest("the query does not fit the method", errs)
-		}
+	if errs := x.binding.query.Diagnose(x.query); len(errs) > 0 {
+		return badRequest("the query does not fit the method", errs)
 	}
 	return badRequest("the request does not fit the method", nil)
 }
@@ -152,25 +159,25 @@ func badRequest(detail string, errs []problem.FieldError) *problem.Problem {
 // diagnoseBody finds what is wrong with the body, if anything is.
 func (x *exchange) diagnoseBody() *problem.Problem {
 	b := x.binding
-	if len(x.body) == 0 || b.clientStream() {
+	if len(x.body) == 0 || b.clientStream() || b.bodyIsMedia {
 		return nil
 	}
 	if b.bodyType != nil && x.gateway.marshaler.Unmarshal(x.body, b.bodyType.New().Interface()) == nil {
 		return nil
 	}
-	found := b.diagnoseBody(x.body)
+	found := b.diagnoseBody(x.gateway.marshaler.decode, x.body)
 	return badRequest(found.Detail, found.Errors)
 }
 
-func (b *binding) diagnoseBody(data []byte) jsonbody.Finding {
+func (b *binding) diagnoseBody(as protojson.UnmarshalOptions, data []byte) jsonbody.Finding {
 	field := ""
 	if b.bodyField != nil {
 		field = b.bodyField.JSONName()
 	}
 	if b.bodyType == nil {
-		return jsonbody.DiagnoseField(data, b.message, field)
+		return jsonbody.DiagnoseField(as, data, b.message, field)
 	}
-	return jsonbody.Diagnose(data, b.bodyType, field)
+	return jsonbody.Diagnose(as, data, b.bodyType, field)
 }
 
 // shorten keeps a foreign text in the log within bounds.

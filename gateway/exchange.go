@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,7 +13,6 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
-	"github.com/evenkeel/evenkeel/gateway/internal/query"
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 )
@@ -33,8 +33,14 @@ type exchange struct {
 	principal   *auth.Principal
 	contentType string // of the answer
 	timeout     time.Duration
+	query       url.Values
+	enumNumbers bool   // asked for by the caller
+	lastEventID string // of a stream that is taken up again
+	ifMatch     string // the state that is asked for
 	body        []byte
-	bytesIn     int64
+	patch       *patch // what the body is, if it is one
+	inbox       *inbox // what the body is, if it is a stream
+	bytesIn     atomic.Int64
 	// bodyDeadline is when the body must have been read; zero if there is none.
 	bodyDeadline time.Time
 
@@ -87,14 +93,12 @@ func (x *exchange) prepare() *problem.Problem {
 	if p := x.authorize(); p != nil {
 		return p
 	}
-	if p := x.negotiate(); p != nil {
-		return p
-	}
-	if p := x.checkPath(); p != nil {
-		return p
-	}
-	if p := x.checkQuery(); p != nil {
-		return p
+	for _, step := range []func() *problem.Problem{
+		x.parseQuery, x.negotiate, x.checkPath, x.checkQuery, x.readIfMatch, x.readLastEventID,
+	} {
+		if p := step(); p != nil {
+			return p
+		}
 	}
 	var p *problem.Problem
 	if x.timeout, p = x.gateway.config.Timeouts.timeoutFor(x.request.Header, x.binding.stream()); p != nil {
@@ -135,23 +139,6 @@ func (x *exchange) findRoute() *problem.Problem {
 	return problem.New(http.StatusMethodNotAllowed, codes.Unimplemented, "the path does not have this method; Allow names those that it has")
 }
 
-// negotiate chooses the answer's media type.
-func (x *exchange) negotiate() *problem.Problem {
-	offers := []string{typeJSON}
-	switch {
-	case x.binding.answersHTTPBody():
-		x.writer.raw = true
-		return nil // the backend chooses
-	case x.binding.serverStream():
-		// The second is what stock grpc-gateway calls the same thing.
-		offers = []string{typeNDJSON, typeJSON}
-	}
-	if x.contentType = negotiate(x.request.Header["Accept"], offers...); x.contentType == "" {
-		return problem.New(http.StatusNotAcceptable, codes.InvalidArgument, "the answer can only be "+strings.Join(offers, " or "))
-	}
-	return nil
-}
-
 // checkPath refuses what no string field can hold.
 func (x *exchange) checkPath() *problem.Problem {
 	x.params = x.match.Params()
@@ -164,18 +151,8 @@ func (x *exchange) checkPath() *problem.Problem {
 }
 
 func (x *exchange) checkQuery() *problem.Problem {
-	raw := x.request.URL.RawQuery
-	if raw == "" {
-		return nil
-	}
-	if n := strings.Count(raw, "&") + 1; n > x.gateway.config.Limits.QueryParameters {
-		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the query has too many parameters")
-	}
-	values, ok := query.Parse(raw)
-	if !ok {
-		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the query is malformed; parameters are separated by & and escaped with %")
-	}
-	if errs := x.binding.query.Check(values, x.gateway.config.Limits.JSONDepth); len(errs) > 0 {
+	c := &x.gateway.config
+	if errs := x.binding.query.Check(x.query, c.Limits.JSONDepth, c.Lenient.QueryParameters); len(errs) > 0 {
 		return badRequest("the query does not fit the method", errs)
 	}
 	return nil
@@ -192,15 +169,29 @@ func (x *exchange) call() {
 	}
 	r := x.request.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	r.Header = x.gateway.upstreamHeaders(x.request.Header)
-	b := &body{data: x.body}
-	if x.binding.clientStream() {
-		b.stream = x
+	if x.enumNumbers {
+		r.Header["Accept"] = []string{enumNumbers}
 	}
-	b.Reset(x.body)
-	r.Body = b
+	if x.inbox != nil {
+		x.inbox.ctx = ctx
+		r.Body = x.inbox
+		stop := context.AfterFunc(ctx, func() { x.inbox.deadline(time.Time{}) })
+		defer stop()
+		if x.binding.serverStream() {
+			_ = x.writer.control.EnableFullDuplex() // HTTP/2 has it, and recorders need it not
+		}
+	} else {
+		b := &body{data: x.body, mediaType: x.request.Header.Get("Content-Type")}
+		b.Reset(x.body)
+		r.Body = b
+	}
 	r.ContentLength = int64(len(x.body))
 	x.binding.handler(x.writer, r, x.params)
 }
+
+// enumNumbers stands, in a header that only generated handlers see, for the
+// marshaler that they are to write with.
+const enumNumbers = "enum-numbers"
 
 // upstreamHeaders returns the headers that a generated handler may see.
 func (g *Gateway) upstreamHeaders(from http.Header) http.Header {

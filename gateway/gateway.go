@@ -15,7 +15,9 @@ import (
 type Gateway struct {
 	config    Config
 	marshaler *marshaler
-	validator *validator
+	// withEnumNumbers is for callers that ask for them, see alternative.
+	withEnumNumbers *marshaler
+	validator       *validator
 
 	tree     atomic.Pointer[route.Tree[*binding]]
 	draining atomic.Bool
@@ -38,7 +40,10 @@ func New(config Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	g := &Gateway{config: config, marshaler: newMarshaler(), validator: rules}
+	g := &Gateway{config: config, validator: rules, marshaler: newMarshaler(config.JSON, config.Lenient)}
+	numbers := config.JSON
+	numbers.EnumNumbers = true
+	g.withEnumNumbers = newMarshaler(numbers, config.Lenient)
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	g.tree.Store(&route.Tree[*binding]{})
 	return g, nil

@@ -23,6 +23,9 @@ func (x *exchange) finish() {
 		cut = x.failed(thrown)
 	}
 	x.writer.end()
+	if x.inbox != nil {
+		x.inbox.close()
+	}
 	x.log()
 	if cut {
 		panic(http.ErrAbortHandler)
@@ -68,7 +71,7 @@ func (x *exchange) log() {
 		slog.String("method", knownMethod(x.request.Method)),
 		slog.Int("status", x.writer.status),
 		slog.Duration("duration", time.Since(x.start)),
-		slog.Int64("bytes_in", x.bytesIn),
+		slog.Int64("bytes_in", x.bytesIn.Load()),
 		slog.Int64("bytes_out", x.writer.bytes),
 		slog.String("remote", x.request.RemoteAddr),
 	)

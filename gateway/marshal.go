@@ -9,43 +9,54 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/api/httpbody"
-	spb "google.golang.org/genproto/googleapis/rpc/status"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/jsonbody"
-	"github.com/evenkeel/evenkeel/gateway/problem"
+	"github.com/evenkeel/evenkeel/gateway/internal/wirejson"
 )
 
-// marshaler is how the generated handlers read and write JSON. Answers carry
-// fields without presence also where they have their default, so that a list
-// is there when it is empty; what is optional and unset is left out. Requests
-// are read to the letter: nothing unknown, nothing twice, nothing behind.
-type marshaler struct{ json runtime.JSONPb }
+// marshaler is how the generated handlers read and write JSON. Requests are
+// read to the letter: nothing unknown, nothing twice, nothing behind.
+type marshaler struct {
+	encoder *wirejson.Encoder
+	decode  protojson.UnmarshalOptions
+	// fields reads bodies that are one field which is no message.
+	fields runtime.JSONPb
+}
 
-func newMarshaler() *marshaler {
-	return &marshaler{json: runtime.JSONPb{
-		MarshalOptions: protojson.MarshalOptions{EmitDefaultValues: true},
-	}}
+func newMarshaler(form JSON, lenient Lenient) *marshaler {
+	options := protojson.UnmarshalOptions{DiscardUnknown: lenient.BodyFields}
+	return &marshaler{
+		encoder: wirejson.New(wirejson.Options{
+			ProtoNames: form.ProtoNames, EnumNumbers: form.EnumNumbers, Int64Numbers: form.Int64Numbers, URLBytes: form.URLBytes,
+			Defaults: !form.OmitDefaults, Unset: form.NullUnset,
+		}),
+		decode: options,
+		fields: runtime.JSONPb{UnmarshalOptions: options},
+	}
 }
 
 var _ runtime.Marshaler = (*marshaler)(nil)
 
 func (m *marshaler) ContentType(v any) string {
 	body, ok := v.(*httpbody.HttpBody)
-	switch {
-	case !ok:
+	if !ok {
 		return typeJSON
-	case body.GetContentType() == "":
-		return "application/octet-stream"
-	default:
-		return body.GetContentType()
 	}
+	return mediaTypeOf(body)
 }
 
-// errUnwritable stands for an error of protojson, which quotes what it could not
-// write: the generated handlers log what they get.
+func mediaTypeOf(body *httpbody.HttpBody) string {
+	if body.GetContentType() == "" {
+		return typeBytes
+	}
+	return body.GetContentType()
+}
+
+// errUnwritable stands for an error of an encoder, which might quote what it
+// could not write: the generated handlers log what they get.
 var errUnwritable = errors.New("the message cannot be written as JSON")
 
 // newline stands behind each message of a stream. It is told from a message
@@ -54,39 +65,35 @@ var newline = []byte{'\n'}
 
 func (m *marshaler) Delimiter() []byte { return newline }
 
+// oneField is a response of which one field is the answer.
+type oneField struct {
+	message proto.Message
+	field   protoreflect.FieldDescriptor
+}
+
+// Marshal writes what an answer holds. What stands around the messages of a
+// stream is put there by the responseWriter.
 func (m *marshaler) Marshal(v any) ([]byte, error) {
+	var encoded []byte
+	var err error
 	switch v := v.(type) {
 	case *httpbody.HttpBody:
 		return v.GetData(), nil
+	case oneField:
+		encoded, err = m.encoder.AppendField(nil, v.message, v.field)
 	case proto.Message:
-		encoded, err := m.json.MarshalOptions.Marshal(v)
-		if err != nil {
-			return nil, errUnwritable
-		}
-		return encoded, nil
-	case map[string]any: // a message of a stream: {"result": …}
-		return m.marshalResult(v)
-	case map[string]proto.Message: // an error of a stream: {"error": …}
-		if st, ok := v["error"].(*spb.Status); ok {
-			return json.Marshal(map[string]*problem.Problem{"error": problem.FromStatus(status.FromProto(st))})
-		}
+		encoded, err = m.encoder.AppendMessage(nil, v)
+	case map[string]any: // a message of a stream
+		return m.Marshal(v["result"])
+	case map[string]proto.Message: // an error of a stream, see handleStreamError
+		return nil, errUnwritable
+	default:
+		err = errUnwritable
 	}
-	return m.json.Marshal(v)
-}
-
-func (m *marshaler) marshalResult(v map[string]any) ([]byte, error) {
-	result, ok := v["result"]
-	if !ok || len(v) != 1 {
-		return m.json.Marshal(v)
-	}
-	encoded, err := m.Marshal(result)
 	if err != nil {
-		return nil, err
+		return nil, errUnwritable
 	}
-	out := make([]byte, 0, len(encoded)+len(`{"result":}`))
-	out = append(out, `{"result":`...)
-	out = append(out, encoded...)
-	return append(out, '}'), nil
+	return encoded, nil
 }
 
 func (m *marshaler) NewEncoder(w io.Writer) runtime.Encoder {
@@ -104,10 +111,10 @@ func (m *marshaler) Unmarshal(data []byte, v any) error {
 		return io.EOF // no body leaves the message as it is
 	}
 	if msg, ok := v.(proto.Message); ok {
-		return protojson.Unmarshal(data, msg)
+		return m.decode.Unmarshal(data, msg)
 	}
 	if msg := newMessage(v); msg != nil {
-		return protojson.Unmarshal(data, msg)
+		return m.decode.Unmarshal(data, msg)
 	}
 	return m.unmarshalField(data, v)
 }
@@ -128,7 +135,7 @@ func newMessage(v any) proto.Message {
 
 // unmarshalField reads a body that is one field which is no message.
 func (m *marshaler) unmarshalField(data []byte, v any) error {
-	dec := m.json.NewDecoder(bytes.NewReader(data))
+	dec := m.fields.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(v); err != nil {
 		return err
 	}
@@ -142,40 +149,16 @@ func (m *marshaler) unmarshalField(data []byte, v any) error {
 // NewDecoder reads one value, all there is, or the values of a client's stream
 // in turn.
 func (m *marshaler) NewDecoder(r io.Reader) runtime.Decoder {
-	if b, ok := r.(*body); ok {
-		if b.stream != nil {
-			return m.streamDecoder(b)
-		}
-		return runtime.DecoderFunc(func(v any) error { return quiet(m.Unmarshal(b.take(), v)) })
+	switch b := r.(type) {
+	case *body:
+		return runtime.DecoderFunc(func(v any) error { return quiet(b.decode(m, v)) })
+	case *inbox:
+		return runtime.DecoderFunc(b.next)
 	}
 	return runtime.DecoderFunc(func(v any) error {
 		data, err := io.ReadAll(r)
 		if err == nil {
 			err = m.Unmarshal(data, v)
-		}
-		return quiet(err)
-	})
-}
-
-// streamDecoder reads the messages of a client's stream. What is wrong with one
-// is kept for the answer, since the generated handlers would tell the decoder's
-// own words, or nothing.
-func (m *marshaler) streamDecoder(b *body) runtime.Decoder {
-	dec := json.NewDecoder(b)
-	return runtime.DecoderFunc(func(v any) error {
-		var value json.RawMessage
-		err := dec.Decode(&value)
-		if errors.Is(err, io.EOF) {
-			return io.EOF
-		}
-		if err == nil {
-			err = m.Unmarshal(value, v)
-		} else {
-			value = b.data // not JSON from here on
-		}
-		if err != nil {
-			found := b.stream.binding.diagnoseBody(value)
-			b.stream.refused.Store(badRequest(found.Detail, found.Errors))
 		}
 		return quiet(err)
 	})

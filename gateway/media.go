@@ -14,6 +14,8 @@ import (
 const (
 	typeJSON   = "application/json"
 	typeNDJSON = "application/x-ndjson"
+	typeSSE    = "text/event-stream"
+	typeBytes  = "application/octet-stream"
 )
 
 // checkContentType refuses a body that is not JSON. A body without a type is

@@ -29,6 +29,12 @@ type Service[C any] struct {
 	// Register is the generated registration, such as
 	// RegisterMovieServiceHandlerClient.
 	Register func(context.Context, *runtime.ServeMux, C) error
+
+	// DecodeReplies builds each reply before it is written as JSON. Default
+	// false: a reply that nothing has to look into is written from its bytes,
+	// and interceptors of Conn see it as a message that holds nothing but
+	// unknown fields. Set it if they read replies.
+	DecodeReplies bool
 }
 
 // Mount adds a service to g: one route for each binding in its google.api.http
@@ -46,7 +52,7 @@ func Mount[C any](g *Gateway, service Service[C]) error {
 	}
 	m := &mounting{gateway: g, name: service.Desc.ServiceName, conn: service.Conn}
 	mux := m.newMux()
-	client := service.NewClient(&upstream{conn: service.Conn, gateway: g})
+	client := service.NewClient(&upstream{conn: service.Conn, decodeReplies: service.DecodeReplies})
 	if err := service.Register(context.Background(), mux, client); err != nil {
 		return fmt.Errorf("gateway: Mount %s: %w", m.name, err)
 	}
@@ -75,6 +81,8 @@ func (m *mounting) newMux() *runtime.ServeMux {
 			return h
 		}),
 		runtime.WithMarshalerOption(runtime.MIMEWildcard, m.gateway.marshaler),
+		runtime.WithMarshalerOption(enumNumbers, m.gateway.withEnumNumbers),
+		runtime.WithForwardResponseRewriter(rewrite),
 		runtime.WithErrorHandler(handleError),
 		runtime.WithStreamErrorHandler(handleStreamError),
 		runtime.WithIncomingHeaderMatcher(m.gateway.forwardHeader),
@@ -188,7 +196,11 @@ func annotate(ctx context.Context, _ *http.Request) metadata.MD {
 		x.probe.template, _ = runtime.HTTPPathPattern(ctx)
 		return nil
 	}
-	return metadata.MD{requestIDMetadata: {x.id}}
+	md := metadata.MD{requestIDMetadata: {x.id}}
+	if x.lastEventID != "" {
+		md[lastEventIDMetadata] = []string{x.lastEventID}
+	}
+	return md
 }
 
 // add makes the routes of a service known, all or none.

@@ -116,6 +116,24 @@ func TestHandlersThatAreNotTheDescriptorsAreRefused(t *testing.T) {
 	wantError(t, err, "not.linked.In", "not linked in")
 }
 
+func TestAnswersThatCannotBeAreRefusedByName(t *testing.T) {
+	d := newDoor(t, nil)
+	err := gateway.Mount(d.Gateway, gateway.Service[testv1.AnswerServiceClient]{
+		Desc: &testv1.AnswerService_ServiceDesc, Conn: d.conn,
+		NewClient: testv1.NewAnswerServiceClient, Register: testv1.RegisterAnswerServiceHandlerClient,
+	})
+	for _, part := range []string{
+		`NoField: binding 0: POST /v1/answer/a: option (evenkeel.gateway.v1.answer): created.location: evenkeel.test.v1.Book has no field "nonsense"`,
+		`NoPath: binding 0: POST /v1/answer/b: option (evenkeel.gateway.v1.answer): created.location: field "authors" cannot stand in a path`,
+		`Content: binding 0: POST /v1/answer/c: option (evenkeel.gateway.v1.answer): no_content: evenkeel.test.v1.Book has fields`,
+		`Stream: binding 0: POST /v1/answer/d: option (evenkeel.gateway.v1.answer): a stream is answered 200`,
+		`Events: binding 0: POST /v1/answer/e: option (evenkeel.gateway.v1.answer): events: the method has no server stream`,
+		`Number: binding 0: POST /v1/answer/f: option (evenkeel.gateway.v1.answer): events.id: evenkeel.test.v1.Book has no string field "page_count"`,
+	} {
+		wantError(t, err, part)
+	}
+}
+
 func TestMountNeedsAllItsParts(t *testing.T) {
 	d := newDoor(t, nil)
 	wantError(t, gateway.Mount(d.Gateway, gateway.Service[testv1.LibraryServiceClient]{Desc: &testv1.LibraryService_ServiceDesc}), "must all be set")
@@ -142,6 +160,8 @@ func TestConfigIsCheckedWithTheFieldsPath(t *testing.T) {
 		"Config.ForwardHeaders[1]":           {ForwardHeaders: []string{"X-Fine", "Evenkeel-Principal-Bin"}},
 		"Config.ForwardHeaders[0]":           {ForwardHeaders: []string{"X-Forwarded-For"}},
 		"Config.ReturnHeaders[0]":            {ReturnHeaders: []string{"endpoint-load-metrics-bin"}},
+		"Config.JSON.NullUnset":              {JSON: gateway.JSON{NullUnset: true, OmitDefaults: true}},
+		"Config.Streams.Heartbeat":           {Streams: gateway.Streams{Heartbeat: time.Millisecond}},
 		"Config.TLS":                         {TLS: &tls.Config{}},
 		"Config.Health.LivePath":             {Health: gateway.Health{LivePath: "livez"}},
 		"Config.Health.ReadyPath":            {Health: gateway.Health{ReadyPath: "/livez"}},

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 )
@@ -16,6 +17,10 @@ type responseWriter struct {
 	// raw leaves out the newlines between messages: those of a stream of
 	// google.api.HttpBody are bytes of one thing.
 	raw bool
+	// frames is set once a stream was accepted whose messages have a form.
+	frames *frames
+	// success is the status of an answer that is none of an error; 0 is 200.
+	success int
 
 	status int // 0 until the headers are sent
 	bytes  int64
@@ -44,11 +49,23 @@ func (w *responseWriter) WriteHeader(status int) {
 }
 
 func (w *responseWriter) Write(p []byte) (int, error) {
-	if w.raw && len(p) == 1 && &p[0] == &newline[0] {
+	switch {
+	case len(p) == 1 && &p[0] == &newline[0] && (w.raw || w.frames != nil):
 		return 1, nil
+	case w.frames != nil:
+		return len(p), w.frames.message(p)
+	default:
+		return w.send(p)
 	}
+}
+
+// send writes what is to be sent as it is.
+func (w *responseWriter) send(p []byte) (int, error) {
 	if w.status == 0 {
-		w.WriteHeader(http.StatusOK)
+		w.begin()
+	}
+	if w.status == http.StatusNoContent || w.status == http.StatusNotModified {
+		return len(p), nil
 	}
 	w.setDeadline(time.Now().Add(w.timeout))
 	n, err := w.ResponseWriter.Write(p)
@@ -56,17 +73,47 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// begin sends the headers of an answer that is none of an error.
+func (w *responseWriter) begin() {
+	status := cmp.Or(w.success, http.StatusOK)
+	if status == http.StatusNoContent || status == http.StatusNotModified {
+		w.Header().Del("Content-Type")
+		w.Header().Del("Content-Length")
+	}
+	w.WriteHeader(status)
+}
+
 // FlushError sends what was written. The deadline goes with it: until the next
 // message of a stream is there, nothing is to be cut.
 func (w *responseWriter) FlushError() error {
+	if w.frames != nil {
+		return nil // each message was
+	}
+	return w.flush()
+}
+
+func (w *responseWriter) flush() error {
 	w.setDeadline(time.Now().Add(w.timeout))
 	err := w.control.Flush()
 	w.setDeadline(time.Time{})
 	return err
 }
 
+// sendNow sends a part of a stream at once.
+func (w *responseWriter) sendNow(p []byte) error {
+	if _, err := w.send(p); err != nil {
+		return err
+	}
+	return w.flush()
+}
+
 // Unwrap lets http.ResponseController through.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // end gives what net/http still has to send a deadline.
-func (w *responseWriter) end() { w.setDeadline(time.Now().Add(w.timeout)) }
+func (w *responseWriter) end() {
+	if w.frames != nil {
+		w.frames.close()
+	}
+	w.setDeadline(time.Now().Add(w.timeout))
+}

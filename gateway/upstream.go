@@ -21,8 +21,8 @@ import (
 // gate: a call passes only within an exchange that was authorized for just that
 // method, with a valid request, and with the caller's identity on it.
 type upstream struct {
-	conn    grpc.ClientConnInterface
-	gateway *Gateway
+	conn          grpc.ClientConnInterface
+	decodeReplies bool
 }
 
 var _ grpc.ClientConnInterface = (*upstream)(nil)
@@ -51,11 +51,34 @@ func (u *upstream) Invoke(ctx context.Context, method string, args, reply any, o
 	if err != nil {
 		return err
 	}
+	if err := x.complete(args); err != nil {
+		return err
+	}
 	if err := x.validate(args); err != nil {
 		return err
 	}
 	x.called.Store(true)
-	return u.conn.Invoke(ctx, method, args, reply, opts...)
+	if err := u.conn.Invoke(ctx, method, args, reply, u.options(x, opts)...); err != nil {
+		return err
+	}
+	x.succeeded(reply)
+	return nil
+}
+
+// complete puts into a request what the generated handlers do not.
+func (x *exchange) complete(args any) error {
+	msg, ok := args.(proto.Message)
+	if !ok || x.patch == nil && x.ifMatch == "" {
+		return nil
+	}
+	p := x.applyPatch(msg)
+	if p == nil {
+		p = x.applyIfMatch(msg.ProtoReflect())
+	}
+	if p != nil {
+		x.refused.Store(p)
+	}
+	return x.refusal()
 }
 
 func (u *upstream) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -66,18 +89,20 @@ func (u *upstream) NewStream(ctx context.Context, desc *grpc.StreamDesc, method 
 	if err != nil {
 		return nil, err
 	}
-	return &lazyStream{x: x, ctx: ctx, started: make(chan struct{}), open: func() (grpc.ClientStream, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	return &lazyStream{x: x, ctx: ctx, cancel: cancel, started: make(chan struct{}), open: func() (grpc.ClientStream, error) {
 		x.called.Store(true)
-		return u.conn.NewStream(ctx, desc, method, opts...)
+		return u.conn.NewStream(ctx, desc, method, u.options(x, opts)...)
 	}}, nil
 }
 
 // lazyStream opens the stream when its first message is found to be valid, or
 // when there is none, so that the backend does not see one that is not.
 type lazyStream struct {
-	x    *exchange
-	ctx  context.Context
-	open func() (grpc.ClientStream, error)
+	x      *exchange
+	ctx    context.Context
+	cancel context.CancelFunc // the request's end cancels it anyway
+	open   func() (grpc.ClientStream, error)
 
 	once    sync.Once
 	started chan struct{} // closed when the two below are set
@@ -105,6 +130,11 @@ func (s *lazyStream) wait() error {
 	select {
 	case <-s.started:
 		return s.err
+	default:
+	}
+	select {
+	case <-s.started:
+		return s.err
 	case <-s.ctx.Done():
 		return status.FromContextError(s.ctx.Err()).Err()
 	}
@@ -123,6 +153,11 @@ func (s *lazyStream) SendMsg(m any) error {
 func (s *lazyStream) CloseSend() error {
 	if err := s.start(); err != nil {
 		return nil // told by Header
+	}
+	if s.x.refusal() != nil {
+		// The backend must not take what came so far for all there is.
+		s.cancel()
+		return nil
 	}
 	return s.stream.CloseSend()
 }
@@ -158,22 +193,48 @@ func (s *lazyStream) Header() (metadata.MD, error) {
 // band here, since the generated handlers would tell it in their own form.
 func (s *lazyStream) RecvMsg(m any) error {
 	if s.ended != nil {
+		s.tellEnd()
 		return s.ended
 	}
 	if err := s.wait(); err != nil {
 		return err
 	}
 	err := s.stream.RecvMsg(m)
-	if err == nil || !s.x.binding.serverStream() {
+	if err == nil {
+		s.received(m)
+		return nil
+	}
+	if !s.x.binding.serverStream() {
 		return err
 	}
 	// A message that was not sent is told even if the backend is content.
 	if errors.Is(err, io.EOF) && s.x.refused.Load() == nil {
+		s.tellEnd()
+		s.ended = err
 		return err
 	}
 	s.x.failStream(err)
 	s.ended = io.EOF
 	return io.EOF
+}
+
+// tellEnd ends what the caller gets, unless an error has.
+func (s *lazyStream) tellEnd() {
+	if s.x.writer.frames != nil {
+		s.x.writer.frames.end()
+	}
+}
+
+// received looks at a message that came.
+func (s *lazyStream) received(m any) {
+	switch {
+	case !s.x.binding.serverStream():
+		s.x.succeeded(m)
+	case s.x.writer.frames != nil && (s.x.binding.eventID != nil || s.x.binding.eventType != nil):
+		if msg, ok := m.(proto.Message); ok {
+			s.x.writer.frames.describe(s.x.binding, msg.ProtoReflect())
+		}
+	}
 }
 
 func (s *lazyStream) Trailer() metadata.MD {
@@ -204,12 +265,16 @@ func (x *exchange) startStream(md metadata.MD) {
 			}
 		}
 	}
-	if x.binding.answersHTTPBody() {
+	if x.binding.answersMedia {
 		return // its first message tells the media type
 	}
 	h.Set("Content-Type", x.contentType)
+	if x.contentType == typeSSE {
+		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	}
 	x.writer.WriteHeader(http.StatusOK)
-	_ = x.writer.FlushError() // if the caller is gone, the context says so
+	_ = x.writer.flush() // if the caller is gone, the context says so
+	x.writer.frames = newFrames(x.contentType, x.gateway.config.Streams.Heartbeat, x.writer.sendNow)
 }
 
 func (x *exchange) validate(m any) error {

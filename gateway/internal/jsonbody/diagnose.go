@@ -37,8 +37,8 @@ type Finding struct {
 }
 
 // Diagnose finds what is wrong with a body that was refused as a message of
-// type mt. Paths start with prefix, the path of the field that the body is.
-func Diagnose(data []byte, mt protoreflect.MessageType, prefix string) Finding {
+// type mt when it was decoded as said. Paths start with prefix, the path of the field that the body is.
+func Diagnose(as protojson.UnmarshalOptions, data []byte, mt protoreflect.MessageType, prefix string) Finding {
 	if len(data) > maxDiagnosed {
 		return Finding{Detail: DoesNotFit}
 	}
@@ -48,7 +48,7 @@ func Diagnose(data []byte, mt protoreflect.MessageType, prefix string) Finding {
 	if fieldpath.HasOwnJSON(mt.Descriptor()) {
 		return Finding{Detail: "the body must be " + fieldpath.DescribeMessage(mt.Descriptor())}
 	}
-	w := walker{dec: json.NewDecoder(bytes.NewReader(data))}
+	w := walker{dec: json.NewDecoder(bytes.NewReader(data)), as: as}
 	w.dec.UseNumber()
 	if token, _ := w.dec.Token(); token != json.Delim('{') {
 		return Finding{Detail: NotAnObject}
@@ -61,20 +61,20 @@ func Diagnose(data []byte, mt protoreflect.MessageType, prefix string) Finding {
 
 // FitsField reports whether a body can be one field, which is no message, of a
 // message of type mt.
-func FitsField(data []byte, mt protoreflect.MessageType, jsonName string) bool {
-	return syntax(data) == "" && protojson.Unmarshal(member(jsonName, data), mt.New().Interface()) == nil
+func FitsField(as protojson.UnmarshalOptions, data []byte, mt protoreflect.MessageType, jsonName string) bool {
+	return syntax(data) == "" && as.Unmarshal(Member(jsonName, data), mt.New().Interface()) == nil
 }
 
 // DiagnoseField finds what is wrong with a body that was refused as one field,
 // which is no message, of a message of type mt.
-func DiagnoseField(data []byte, mt protoreflect.MessageType, jsonName string) Finding {
+func DiagnoseField(as protojson.UnmarshalOptions, data []byte, mt protoreflect.MessageType, jsonName string) Finding {
 	if len(data) > maxDiagnosed {
 		return Finding{Detail: DoesNotFit}
 	}
 	if detail := syntax(data); detail != "" {
 		return Finding{Detail: detail}
 	}
-	return Diagnose(member(jsonName, data), mt, "")
+	return Diagnose(as, Member(jsonName, data), mt, "")
 }
 
 // syntax says why data is not one JSON value.
@@ -96,7 +96,10 @@ func syntax(data []byte) string {
 
 // walker goes through a JSON value once, beside the message that it is to be.
 // The value is known to be valid JSON, and not too deep.
-type walker struct{ dec *json.Decoder }
+type walker struct {
+	dec *json.Decoder
+	as  protojson.UnmarshalOptions // that it was refused with
+}
 
 // message looks at the members of an object, its brace already taken.
 func (w *walker) message(msg protoreflect.Message, path string) *problem.FieldError {
@@ -106,6 +109,11 @@ func (w *walker) message(msg protoreflect.Message, path string) *problem.FieldEr
 	for w.dec.More() {
 		name := w.name()
 		fd := fieldpath.Field(msg.Descriptor(), name)
+		if fd == nil && w.as.DiscardUnknown {
+			var ignored json.RawMessage
+			_ = w.dec.Decode(&ignored)
+			continue
+		}
 		if fd == nil {
 			return &problem.FieldError{Field: fieldpath.Append(path, fieldpath.Shorten(name)), Detail: unknownField}
 		}
@@ -212,7 +220,7 @@ func (w *walker) mapField(msg protoreflect.Message, fd protoreflect.FieldDescrip
 		if isPlainMessage(fd.MapValue()) {
 			found = w.nested(msg.NewField(fd).Map().NewValue().Message(), here, false)
 		} else {
-			found = w.leaf(msg, fd, here, func(raw []byte) []byte { return member(key, raw) })
+			found = w.leaf(msg, fd, here, func(raw []byte) []byte { return Member(key, raw) })
 		}
 		if found != nil {
 			return found
@@ -228,7 +236,7 @@ func (w *walker) leaf(msg protoreflect.Message, fd protoreflect.FieldDescriptor,
 	var raw json.RawMessage
 	err := w.dec.Decode(&raw)
 	if err == nil {
-		err = protojson.Unmarshal(member(fd.JSONName(), wrap(raw)), msg.New().Interface())
+		err = w.as.Unmarshal(Member(fd.JSONName(), wrap(raw)), msg.New().Interface())
 	}
 	if err == nil {
 		return nil
@@ -239,8 +247,8 @@ func (w *walker) leaf(msg protoreflect.Message, fd protoreflect.FieldDescriptor,
 	return &problem.FieldError{Field: at, Detail: "it must be " + fieldpath.Describe(fd)}
 }
 
-// member returns the object {name: value}.
-func member(name string, value []byte) []byte {
+// Member returns the object {name: value}.
+func Member(name string, value []byte) []byte {
 	quoted, _ := json.Marshal(name)
 	return slices.Concat([]byte{'{'}, quoted, []byte{':'}, value, []byte{'}'})
 }

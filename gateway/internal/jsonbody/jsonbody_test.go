@@ -63,7 +63,7 @@ func TestDiagnosisNamesTheField(t *testing.T) {
 		`{"mask":1}`:                             "mask: it must be field paths with commas between them",
 		`{"` + strings.Repeat("x", 200) + `":1}`: strings.Repeat("x", 100) + "…: there is no such field",
 	} {
-		found := Diagnose([]byte(body), echo, "")
+		found := Diagnose(protojson.UnmarshalOptions{}, []byte(body), echo, "")
 		got := found.Detail
 		if len(found.Errors) > 0 {
 			got = found.Errors[0].Field + ": " + found.Errors[0].Detail
@@ -72,16 +72,16 @@ func TestDiagnosisNamesTheField(t *testing.T) {
 			t.Errorf("%s: %q, want %q", body, got, want)
 		}
 	}
-	if found := Diagnose([]byte(`{"x":1}`), echo, "book"); found.Errors[0].Field != "book.x" {
+	if found := Diagnose(protojson.UnmarshalOptions{}, []byte(`{"x":1}`), echo, "book"); found.Errors[0].Field != "book.x" {
 		t.Errorf("with a prefix: %+v", found)
 	}
-	if found := Diagnose(bytes.Repeat([]byte(" "), maxDiagnosed+1), echo, ""); found.Detail != DoesNotFit {
+	if found := Diagnose(protojson.UnmarshalOptions{}, bytes.Repeat([]byte(" "), maxDiagnosed+1), echo, ""); found.Detail != DoesNotFit {
 		t.Errorf("a large body: %+v", found)
 	}
-	if found := DiagnoseField([]byte(`["a"] 5`), echo, "names"); found.Detail != MoreThanOne {
+	if found := DiagnoseField(protojson.UnmarshalOptions{}, []byte(`["a"] 5`), echo, "names"); found.Detail != MoreThanOne {
 		t.Errorf("a field with more behind: %+v", found)
 	}
-	if found := DiagnoseField([]byte(`["a",5]`), echo, "names"); len(found.Errors) != 1 || found.Errors[0].Field != "names[1]" {
+	if found := DiagnoseField(protojson.UnmarshalOptions{}, []byte(`["a",5]`), echo, "names"); len(found.Errors) != 1 || found.Errors[0].Field != "names[1]" {
 		t.Errorf("a field: %+v", found)
 	}
 }
@@ -119,7 +119,7 @@ func FuzzBody(f *testing.F) {
 			return
 		}
 		err := protojson.Unmarshal(body, &testv1.EchoRequest{})
-		found := Diagnose(body, echo, "")
+		found := Diagnose(protojson.UnmarshalOptions{}, body, echo, "")
 		if found.Detail == "" {
 			t.Errorf("%q: nothing said", body)
 		}

@@ -42,12 +42,13 @@ func Parse(raw string) (url.Values, bool) {
 
 // Check returns what is wrong with the parameters' names, and with values that
 // no field can hold. Nothing may nest deeper than depth, neither the fields that
-// a name goes through nor a JSON value.
-func (s *Schema) Check(values url.Values, depth int) []problem.FieldError {
+// a name goes through nor a JSON value. Parameters that are no fields are left
+// alone if lenient is set.
+func (s *Schema) Check(values url.Values, depth int, lenient bool) []problem.FieldError {
 	if len(values) == 0 {
 		return nil
 	}
-	c := checker{schema: s, depth: depth, seen: make(map[string]bool, len(values)), oneofs: map[string]protoreflect.FieldDescriptor{}}
+	c := checker{schema: s, depth: depth, lenient: lenient, seen: make(map[string]bool, len(values)), oneofs: map[string]protoreflect.FieldDescriptor{}}
 	var errs []problem.FieldError
 	// In an order, so that the same request gets the same answer.
 	for _, key := range slices.Sorted(maps.Keys(values)) {
@@ -62,16 +63,20 @@ func (s *Schema) Check(values url.Values, depth int) []problem.FieldError {
 
 // checker checks the parameters of one query.
 type checker struct {
-	schema *Schema
-	depth  int
-	seen   map[string]bool
-	oneofs map[string]protoreflect.FieldDescriptor // which field of each is set
+	schema  *Schema
+	depth   int
+	lenient bool
+	seen    map[string]bool
+	oneofs  map[string]protoreflect.FieldDescriptor // which field of each is set
 }
 
 func (c *checker) check(key string, values []string) (path, detail string) {
 	name, mapKey, isMapKey := splitMapKey(key)
 	fields := fieldpath.Resolve(c.schema.message.Descriptor(), name)
 	if fields == nil || slices.ContainsFunc(fields[:len(fields)-1], isWhole) {
+		if c.lenient && fields == nil {
+			return "", ""
+		}
 		return fieldpath.Shorten(key), "there is no such query parameter"
 	}
 	path = fieldpath.JSON(fields)

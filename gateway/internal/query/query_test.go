@@ -19,7 +19,7 @@ func say(s *Schema, raw string) string {
 	if !ok {
 		return "malformed"
 	}
-	errs := s.Check(values, 5)
+	errs := s.Check(values, 5, false)
 	if len(errs) == 0 {
 		errs = s.Diagnose(values)
 	}
@@ -133,7 +133,7 @@ func FuzzQuery(f *testing.F) {
 		if !ok {
 			return
 		}
-		if errs := s.Check(values, 5); len(errs) > 0 {
+		if errs := s.Check(values, 5, false); len(errs) > 0 {
 			return
 		}
 		// What passes names a field each, and is set or refused by the handlers.

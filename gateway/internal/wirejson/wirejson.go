@@ -21,7 +21,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -77,9 +76,32 @@ func (e *Encoder) Append(dst []byte, md protoreflect.MessageDescriptor, wire []b
 	if !m.plain {
 		return e.appendBuilt(dst, md, wire)
 	}
+	w := e.writer(dst)
+	return e.finish(w, dst, w.message(m, wire, 0))
+}
+
+// AppendMessage writes a message behind dst. One that holds nothing but unknown
+// fields is taken for its own wire form.
+func (e *Encoder) AppendMessage(dst []byte, msg proto.Message) ([]byte, error) {
+	if !msg.ProtoReflect().IsValid() {
+		return append(dst, "{}"...), nil
+	}
+	wire, err := wireOf(msg)
+	if err != nil {
+		return dst, err
+	}
+	return e.Append(dst, msg.ProtoReflect().Descriptor(), wire)
+}
+
+// writer returns one that writes behind dst. The caller gives it to finish.
+func (e *Encoder) writer(dst []byte) *writer {
 	w, _ := e.writers.Get().(*writer)
 	w.encoder, w.out = e, dst
-	err := w.message(m, wire, 0)
+	return w
+}
+
+// finish returns what was written, or dst if it was not.
+func (e *Encoder) finish(w *writer, dst []byte, err error) ([]byte, error) {
 	out := w.out
 	w.encoder, w.out = nil, nil
 	w.states, w.entries = w.states[:0], w.entries[:0]
@@ -88,23 +110,6 @@ func (e *Encoder) Append(dst []byte, md protoreflect.MessageDescriptor, wire []b
 		return dst, err
 	}
 	return out, nil
-}
-
-// AppendMessage writes a message behind dst. One that holds nothing but unknown
-// fields is taken for its own wire form.
-func (e *Encoder) AppendMessage(dst []byte, msg proto.Message) ([]byte, error) {
-	m := msg.ProtoReflect()
-	if !m.IsValid() {
-		return append(dst, "{}"...), nil
-	}
-	wire := []byte(m.GetUnknown())
-	if len(wire) == 0 || proto.Size(msg) != len(wire) {
-		var err error
-		if wire, err = (proto.MarshalOptions{AllowPartial: true}).Marshal(msg); err != nil {
-			return dst, fmt.Errorf("the message cannot be encoded: %w", err)
-		}
-	}
-	return e.Append(dst, m.Descriptor(), wire)
 }
 
 // appendBuilt leaves what is out of the ordinary to protojson.

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
 
@@ -115,6 +116,30 @@ func TestOptionsThatProtojsonDoesNotHave(t *testing.T) {
 		got, err := wirejson.New(c.options).AppendMessage(nil, msg)
 		if err != nil || string(got) != c.want {
 			t.Errorf("%+v: %s, %v; want %s", c.options, got, err, c.want)
+		}
+	}
+}
+
+func TestOneFieldIsWrittenAlone(t *testing.T) {
+	full := &testv1.EchoRequest{Text: "a", Names: []string{"x"}, Counts: map[string]int32{"k": 1}, Nested: &testv1.Nested{Number: 1}, Kind: testv1.Kind_KIND_FACT, BytesValue: []byte{1}, Int64Value: 5}
+	for field, want := range map[protoreflect.Name][2]string{
+		"text": {`"a"`, `""`}, "names": {`["x"]`, `[]`}, "counts": {`{"k":1}`, `{}`}, "nested": {`{"number":1}`, `{}`},
+		"kind": {`"KIND_FACT"`, `"KIND_UNSPECIFIED"`}, "bytes_value": {`"AQ=="`, `""`}, "int64_value": {`"5"`, `"0"`},
+		"maybe": {`null`, `null`}, "time": {`null`, `null`},
+	} {
+		fd := full.ProtoReflect().Descriptor().Fields().ByName(field)
+		for i, msg := range []*testv1.EchoRequest{full, {}} {
+			got, err := wirejson.New(wirejson.Options{}).AppendField(nil, msg, fd)
+			if err != nil || string(got) != want[i] {
+				t.Errorf("%s: %s, %v; want %s", field, got, err, want[i])
+			}
+		}
+	}
+	old := &testv1.Legacy{Must: proto.String("m"), Item: []*testv1.Legacy_Item{{Text: proto.String("t")}}}
+	for field, want := range map[protoreflect.Name]string{"must": `"m"`, "item": `[{"text":"t"}]`, "seven": "null"} {
+		got, err := wirejson.New(wirejson.Options{}).AppendField(nil, old, old.ProtoReflect().Descriptor().Fields().ByName(field))
+		if err != nil || string(got) != want {
+			t.Errorf("%s: %s, %v; want %s", field, got, err, want)
 		}
 	}
 }

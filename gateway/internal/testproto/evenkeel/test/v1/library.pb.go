@@ -2276,6 +2276,116 @@ func (x *UploadBooksResponse) GetCount() int32 {
 	return 0
 }
 
+// One book for a shelf.
+type UploadIntoRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whose.
+	Parent string `protobuf:"bytes,1,opt,name=parent,proto3" json:"parent,omitempty"`
+	// The book.
+	Book *Book `protobuf:"bytes,2,opt,name=book,proto3" json:"book,omitempty"`
+	// Whether it is only a try.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadIntoRequest) Reset() {
+	*x = UploadIntoRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadIntoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadIntoRequest) ProtoMessage() {}
+
+func (x *UploadIntoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadIntoRequest.ProtoReflect.Descriptor instead.
+func (*UploadIntoRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *UploadIntoRequest) GetParent() string {
+	if x != nil {
+		return x.Parent
+	}
+	return ""
+}
+
+func (x *UploadIntoRequest) GetBook() *Book {
+	if x != nil {
+		return x.Book
+	}
+	return nil
+}
+
+func (x *UploadIntoRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+// What came of it.
+type UploadIntoResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The messages.
+	Requests      []*UploadIntoRequest `protobuf:"bytes,1,rep,name=requests,proto3" json:"requests,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UploadIntoResponse) Reset() {
+	*x = UploadIntoResponse{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UploadIntoResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UploadIntoResponse) ProtoMessage() {}
+
+func (x *UploadIntoResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UploadIntoResponse.ProtoReflect.Descriptor instead.
+func (*UploadIntoResponse) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *UploadIntoResponse) GetRequests() []*UploadIntoRequest {
+	if x != nil {
+		return x.Requests
+	}
+	return nil
+}
+
 // A message.
 type ChatRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2287,7 +2397,7 @@ type ChatRequest struct {
 
 func (x *ChatRequest) Reset() {
 	*x = ChatRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2299,7 +2409,7 @@ func (x *ChatRequest) String() string {
 func (*ChatRequest) ProtoMessage() {}
 
 func (x *ChatRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[34]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2312,7 +2422,7 @@ func (x *ChatRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatRequest.ProtoReflect.Descriptor instead.
 func (*ChatRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{34}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ChatRequest) GetText() string {
@@ -2333,7 +2443,7 @@ type ChatResponse struct {
 
 func (x *ChatResponse) Reset() {
 	*x = ChatResponse{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[35]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2345,7 +2455,7 @@ func (x *ChatResponse) String() string {
 func (*ChatResponse) ProtoMessage() {}
 
 func (x *ChatResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[35]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2358,7 +2468,7 @@ func (x *ChatResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ChatResponse.ProtoReflect.Descriptor instead.
 func (*ChatResponse) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{35}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ChatResponse) GetText() string {
@@ -2377,7 +2487,7 @@ type InternalRequest struct {
 
 func (x *InternalRequest) Reset() {
 	*x = InternalRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[36]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2389,7 +2499,7 @@ func (x *InternalRequest) String() string {
 func (*InternalRequest) ProtoMessage() {}
 
 func (x *InternalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[36]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2402,7 +2512,7 @@ func (x *InternalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InternalRequest.ProtoReflect.Descriptor instead.
 func (*InternalRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{36}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{38}
 }
 
 // Nothing.
@@ -2414,7 +2524,7 @@ type GoodRequest struct {
 
 func (x *GoodRequest) Reset() {
 	*x = GoodRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[37]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2426,7 +2536,7 @@ func (x *GoodRequest) String() string {
 func (*GoodRequest) ProtoMessage() {}
 
 func (x *GoodRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[37]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2439,7 +2549,7 @@ func (x *GoodRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GoodRequest.ProtoReflect.Descriptor instead.
 func (*GoodRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{37}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{39}
 }
 
 // Nothing.
@@ -2451,7 +2561,7 @@ type ForgottenRequest struct {
 
 func (x *ForgottenRequest) Reset() {
 	*x = ForgottenRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[38]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2463,7 +2573,7 @@ func (x *ForgottenRequest) String() string {
 func (*ForgottenRequest) ProtoMessage() {}
 
 func (x *ForgottenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[38]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2476,7 +2586,7 @@ func (x *ForgottenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ForgottenRequest.ProtoReflect.Descriptor instead.
 func (*ForgottenRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{38}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{40}
 }
 
 // Nothing.
@@ -2488,7 +2598,7 @@ type AlsoForgottenRequest struct {
 
 func (x *AlsoForgottenRequest) Reset() {
 	*x = AlsoForgottenRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[39]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2500,7 +2610,7 @@ func (x *AlsoForgottenRequest) String() string {
 func (*AlsoForgottenRequest) ProtoMessage() {}
 
 func (x *AlsoForgottenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[39]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2513,7 +2623,7 @@ func (x *AlsoForgottenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlsoForgottenRequest.ProtoReflect.Descriptor instead.
 func (*AlsoForgottenRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{39}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{41}
 }
 
 // Nothing.
@@ -2525,7 +2635,7 @@ type UndecidedRequest struct {
 
 func (x *UndecidedRequest) Reset() {
 	*x = UndecidedRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[40]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2537,7 +2647,7 @@ func (x *UndecidedRequest) String() string {
 func (*UndecidedRequest) ProtoMessage() {}
 
 func (x *UndecidedRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[40]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2550,7 +2660,7 @@ func (x *UndecidedRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UndecidedRequest.ProtoReflect.Descriptor instead.
 func (*UndecidedRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{40}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{42}
 }
 
 // Which has a nested message.
@@ -2564,7 +2674,7 @@ type BreakRequest struct {
 
 func (x *BreakRequest) Reset() {
 	*x = BreakRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[41]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2576,7 +2686,7 @@ func (x *BreakRequest) String() string {
 func (*BreakRequest) ProtoMessage() {}
 
 func (x *BreakRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[41]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2589,7 +2699,7 @@ func (x *BreakRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BreakRequest.ProtoReflect.Descriptor instead.
 func (*BreakRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{41}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *BreakRequest) GetBroken() *Broken {
@@ -2611,7 +2721,7 @@ type Broken struct {
 
 func (x *Broken) Reset() {
 	*x = Broken{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[42]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2623,7 +2733,7 @@ func (x *Broken) String() string {
 func (*Broken) ProtoMessage() {}
 
 func (x *Broken) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[42]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2636,7 +2746,7 @@ func (x *Broken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Broken.ProtoReflect.Descriptor instead.
 func (*Broken) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{42}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *Broken) GetText() string {
@@ -2657,7 +2767,7 @@ type RivalRequest struct {
 
 func (x *RivalRequest) Reset() {
 	*x = RivalRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[43]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2669,7 +2779,7 @@ func (x *RivalRequest) String() string {
 func (*RivalRequest) ProtoMessage() {}
 
 func (x *RivalRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[43]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2682,7 +2792,7 @@ func (x *RivalRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RivalRequest.ProtoReflect.Descriptor instead.
 func (*RivalRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{43}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RivalRequest) GetOther() string {
@@ -2701,7 +2811,7 @@ type HideRequest struct {
 
 func (x *HideRequest) Reset() {
 	*x = HideRequest{}
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[44]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2713,7 +2823,7 @@ func (x *HideRequest) String() string {
 func (*HideRequest) ProtoMessage() {}
 
 func (x *HideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_evenkeel_test_v1_library_proto_msgTypes[44]
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2726,7 +2836,229 @@ func (x *HideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HideRequest.ProtoReflect.Descriptor instead.
 func (*HideRequest) Descriptor() ([]byte, []int) {
-	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{44}
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{46}
+}
+
+// Nothing.
+type NoFieldRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoFieldRequest) Reset() {
+	*x = NoFieldRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoFieldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoFieldRequest) ProtoMessage() {}
+
+func (x *NoFieldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoFieldRequest.ProtoReflect.Descriptor instead.
+func (*NoFieldRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{47}
+}
+
+// Nothing.
+type NoPathRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoPathRequest) Reset() {
+	*x = NoPathRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoPathRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoPathRequest) ProtoMessage() {}
+
+func (x *NoPathRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoPathRequest.ProtoReflect.Descriptor instead.
+func (*NoPathRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{48}
+}
+
+// Nothing.
+type ContentRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContentRequest) Reset() {
+	*x = ContentRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContentRequest) ProtoMessage() {}
+
+func (x *ContentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContentRequest.ProtoReflect.Descriptor instead.
+func (*ContentRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{49}
+}
+
+// Nothing.
+type StreamRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StreamRequest) Reset() {
+	*x = StreamRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StreamRequest) ProtoMessage() {}
+
+func (x *StreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StreamRequest.ProtoReflect.Descriptor instead.
+func (*StreamRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{50}
+}
+
+// Nothing.
+type EventsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EventsRequest) Reset() {
+	*x = EventsRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EventsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EventsRequest) ProtoMessage() {}
+
+func (x *EventsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EventsRequest.ProtoReflect.Descriptor instead.
+func (*EventsRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{51}
+}
+
+// Nothing.
+type NumberRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NumberRequest) Reset() {
+	*x = NumberRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NumberRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NumberRequest) ProtoMessage() {}
+
+func (x *NumberRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NumberRequest.ProtoReflect.Descriptor instead.
+func (*NumberRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{52}
 }
 
 var File_evenkeel_test_v1_library_proto protoreflect.FileDescriptor
@@ -2898,7 +3230,13 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x12UploadBooksRequest\x12*\n" +
 	"\x04book\x18\x01 \x01(\v2\x16.evenkeel.test.v1.BookR\x04book\"+\n" +
 	"\x13UploadBooksResponse\x12\x14\n" +
-	"\x05count\x18\x01 \x01(\x05R\x05count\"*\n" +
+	"\x05count\x18\x01 \x01(\x05R\x05count\"p\n" +
+	"\x11UploadIntoRequest\x12\x16\n" +
+	"\x06parent\x18\x01 \x01(\tR\x06parent\x12*\n" +
+	"\x04book\x18\x02 \x01(\v2\x16.evenkeel.test.v1.BookR\x04book\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"U\n" +
+	"\x12UploadIntoResponse\x12?\n" +
+	"\brequests\x18\x01 \x03(\v2#.evenkeel.test.v1.UploadIntoRequestR\brequests\"*\n" +
 	"\vChatRequest\x12\x1b\n" +
 	"\x04text\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\x04text\"\"\n" +
 	"\fChatResponse\x12\x12\n" +
@@ -2915,11 +3253,17 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x06broken\x12\x05never\x1a\x12this.there.is.no +R\x04text\"$\n" +
 	"\fRivalRequest\x12\x14\n" +
 	"\x05other\x18\x01 \x01(\tR\x05other\"\r\n" +
-	"\vHideRequest*=\n" +
+	"\vHideRequest\"\x10\n" +
+	"\x0eNoFieldRequest\"\x0f\n" +
+	"\rNoPathRequest\"\x10\n" +
+	"\x0eContentRequest\"\x0f\n" +
+	"\rStreamRequest\"\x0f\n" +
+	"\rEventsRequest\"\x0f\n" +
+	"\rNumberRequest*=\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_FICTION\x10\x01\x12\r\n" +
-	"\tKIND_FACT\x10\x022\xb3\x19\n" +
+	"\tKIND_FACT\x10\x022\xb9\x1a\n" +
 	"\x0eLibraryService\x12{\n" +
 	"\aGetBook\x12 .evenkeel.test.v1.GetBookRequest\x1a\x16.evenkeel.test.v1.Book\"6\xf2\xed\x18\x0e\x12\f\n" +
 	"\n" +
@@ -2965,11 +3309,28 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x05Sleep\x12\x1e.evenkeel.test.v1.SleepRequest\x1a\x1f.evenkeel.test.v1.SleepResponse\"\x17\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\v\x12\t/v1/sleep\x12x\n" +
 	"\n" +
 	"WatchBooks\x12#.evenkeel.test.v1.WatchBooksRequest\x1a$.evenkeel.test.v1.WatchBooksResponse\"\x1d\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/books:watch0\x01\x12\x7f\n" +
-	"\vUploadBooks\x12$.evenkeel.test.v1.UploadBooksRequest\x1a%.evenkeel.test.v1.UploadBooksResponse\"!\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/books:upload(\x01\x12d\n" +
+	"\vUploadBooks\x12$.evenkeel.test.v1.UploadBooksRequest\x1a%.evenkeel.test.v1.UploadBooksResponse\"!\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/books:upload(\x01\x12\x83\x01\n" +
+	"\n" +
+	"UploadInto\x12#.evenkeel.test.v1.UploadIntoRequest\x1a$.evenkeel.test.v1.UploadIntoResponse\"(\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x1c:\x04book\"\x14/v1/books:uploadInto(\x01\x12d\n" +
 	"\x04Chat\x12\x1d.evenkeel.test.v1.ChatRequest\x1a\x1e.evenkeel.test.v1.ChatResponse\"\x19\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\r:\x01*\"\b/v1/chat(\x010\x01\x12W\n" +
 	"\bInternal\x12!.evenkeel.test.v1.InternalRequest\x1a\x16.google.protobuf.Empty\"\x10\xf2\xed\x18\f\x12\n" +
 	"\n" +
-	"\binternal2\xfd\x02\n" +
+	"\binternal2\xa6\x05\n" +
+	"\rAnswerService\x12u\n" +
+	"\aNoField\x12 .evenkeel.test.v1.NoFieldRequest\x1a\x16.evenkeel.test.v1.Book\"0\xf2\xed\x18\x02\b\x01\xfa\xed\x18\x12\n" +
+	"\x10\n" +
+	"\x0e/v1/{nonsense}\x82\xd3\xe4\x93\x02\x0e\"\f/v1/answer/a\x12r\n" +
+	"\x06NoPath\x12\x1f.evenkeel.test.v1.NoPathRequest\x1a\x16.evenkeel.test.v1.Book\"/\xf2\xed\x18\x02\b\x01\xfa\xed\x18\x11\n" +
+	"\x0f\n" +
+	"\r/v1/{authors}\x82\xd3\xe4\x93\x02\x0e\"\f/v1/answer/b\x12e\n" +
+	"\aContent\x12 .evenkeel.test.v1.ContentRequest\x1a\x16.evenkeel.test.v1.Book\" \xf2\xed\x18\x02\b\x01\xfa\xed\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\x0e\"\f/v1/answer/c\x12e\n" +
+	"\x06Stream\x12\x1f.evenkeel.test.v1.StreamRequest\x1a\x16.evenkeel.test.v1.Book\" \xf2\xed\x18\x02\b\x01\xfa\xed\x18\x02\n" +
+	"\x00\x82\xd3\xe4\x93\x02\x0e\"\f/v1/answer/d0\x01\x12i\n" +
+	"\x06Events\x12\x1f.evenkeel.test.v1.EventsRequest\x1a\x16.evenkeel.test.v1.Book\"&\xf2\xed\x18\x02\b\x01\xfa\xed\x18\b\x1a\x06\n" +
+	"\x04name\x82\xd3\xe4\x93\x02\x0e\"\f/v1/answer/e\x12q\n" +
+	"\x06Number\x12\x1f.evenkeel.test.v1.NumberRequest\x1a\x16.evenkeel.test.v1.Book\",\xf2\xed\x18\x02\b\x01\xfa\xed\x18\x0e\x1a\f\n" +
+	"\n" +
+	"page_count\x82\xd3\xe4\x93\x02\x0e\"\f/v1/answer/f0\x012\xfd\x02\n" +
 	"\vOpenService\x12U\n" +
 	"\x04Good\x12\x1d.evenkeel.test.v1.GoodRequest\x1a\x16.google.protobuf.Empty\"\x16\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\n" +
 	"\x12\b/v1/good\x12^\n" +
@@ -2996,7 +3357,7 @@ func file_evenkeel_test_v1_library_proto_rawDescGZIP() []byte {
 }
 
 var file_evenkeel_test_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 50)
+var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
 var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(Kind)(0),                     // 0: evenkeel.test.v1.Kind
 	(*Book)(nil),                  // 1: evenkeel.test.v1.Book
@@ -3033,139 +3394,163 @@ var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(*WatchBooksResponse)(nil),    // 32: evenkeel.test.v1.WatchBooksResponse
 	(*UploadBooksRequest)(nil),    // 33: evenkeel.test.v1.UploadBooksRequest
 	(*UploadBooksResponse)(nil),   // 34: evenkeel.test.v1.UploadBooksResponse
-	(*ChatRequest)(nil),           // 35: evenkeel.test.v1.ChatRequest
-	(*ChatResponse)(nil),          // 36: evenkeel.test.v1.ChatResponse
-	(*InternalRequest)(nil),       // 37: evenkeel.test.v1.InternalRequest
-	(*GoodRequest)(nil),           // 38: evenkeel.test.v1.GoodRequest
-	(*ForgottenRequest)(nil),      // 39: evenkeel.test.v1.ForgottenRequest
-	(*AlsoForgottenRequest)(nil),  // 40: evenkeel.test.v1.AlsoForgottenRequest
-	(*UndecidedRequest)(nil),      // 41: evenkeel.test.v1.UndecidedRequest
-	(*BreakRequest)(nil),          // 42: evenkeel.test.v1.BreakRequest
-	(*Broken)(nil),                // 43: evenkeel.test.v1.Broken
-	(*RivalRequest)(nil),          // 44: evenkeel.test.v1.RivalRequest
-	(*HideRequest)(nil),           // 45: evenkeel.test.v1.HideRequest
-	nil,                           // 46: evenkeel.test.v1.Book.LabelsEntry
-	nil,                           // 47: evenkeel.test.v1.Note.LabelsEntry
-	nil,                           // 48: evenkeel.test.v1.EchoRequest.CountsEntry
-	nil,                           // 49: evenkeel.test.v1.EchoRequest.ByNameEntry
-	nil,                           // 50: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	(*fieldmaskpb.FieldMask)(nil), // 51: google.protobuf.FieldMask
-	(*timestamppb.Timestamp)(nil), // 52: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 53: google.protobuf.Struct
-	(*httpbody.HttpBody)(nil),     // 54: google.api.HttpBody
-	(*durationpb.Duration)(nil),   // 55: google.protobuf.Duration
-	(*wrapperspb.Int32Value)(nil), // 56: google.protobuf.Int32Value
-	(*structpb.Value)(nil),        // 57: google.protobuf.Value
-	(*emptypb.Empty)(nil),         // 58: google.protobuf.Empty
+	(*UploadIntoRequest)(nil),     // 35: evenkeel.test.v1.UploadIntoRequest
+	(*UploadIntoResponse)(nil),    // 36: evenkeel.test.v1.UploadIntoResponse
+	(*ChatRequest)(nil),           // 37: evenkeel.test.v1.ChatRequest
+	(*ChatResponse)(nil),          // 38: evenkeel.test.v1.ChatResponse
+	(*InternalRequest)(nil),       // 39: evenkeel.test.v1.InternalRequest
+	(*GoodRequest)(nil),           // 40: evenkeel.test.v1.GoodRequest
+	(*ForgottenRequest)(nil),      // 41: evenkeel.test.v1.ForgottenRequest
+	(*AlsoForgottenRequest)(nil),  // 42: evenkeel.test.v1.AlsoForgottenRequest
+	(*UndecidedRequest)(nil),      // 43: evenkeel.test.v1.UndecidedRequest
+	(*BreakRequest)(nil),          // 44: evenkeel.test.v1.BreakRequest
+	(*Broken)(nil),                // 45: evenkeel.test.v1.Broken
+	(*RivalRequest)(nil),          // 46: evenkeel.test.v1.RivalRequest
+	(*HideRequest)(nil),           // 47: evenkeel.test.v1.HideRequest
+	(*NoFieldRequest)(nil),        // 48: evenkeel.test.v1.NoFieldRequest
+	(*NoPathRequest)(nil),         // 49: evenkeel.test.v1.NoPathRequest
+	(*ContentRequest)(nil),        // 50: evenkeel.test.v1.ContentRequest
+	(*StreamRequest)(nil),         // 51: evenkeel.test.v1.StreamRequest
+	(*EventsRequest)(nil),         // 52: evenkeel.test.v1.EventsRequest
+	(*NumberRequest)(nil),         // 53: evenkeel.test.v1.NumberRequest
+	nil,                           // 54: evenkeel.test.v1.Book.LabelsEntry
+	nil,                           // 55: evenkeel.test.v1.Note.LabelsEntry
+	nil,                           // 56: evenkeel.test.v1.EchoRequest.CountsEntry
+	nil,                           // 57: evenkeel.test.v1.EchoRequest.ByNameEntry
+	nil,                           // 58: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	(*fieldmaskpb.FieldMask)(nil), // 59: google.protobuf.FieldMask
+	(*timestamppb.Timestamp)(nil), // 60: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 61: google.protobuf.Struct
+	(*httpbody.HttpBody)(nil),     // 62: google.api.HttpBody
+	(*durationpb.Duration)(nil),   // 63: google.protobuf.Duration
+	(*wrapperspb.Int32Value)(nil), // 64: google.protobuf.Int32Value
+	(*structpb.Value)(nil),        // 65: google.protobuf.Value
+	(*emptypb.Empty)(nil),         // 66: google.protobuf.Empty
 }
 var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	2,  // 0: evenkeel.test.v1.Book.authors:type_name -> evenkeel.test.v1.Author
-	46, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
+	54, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
 	0,  // 2: evenkeel.test.v1.Book.kind:type_name -> evenkeel.test.v1.Kind
 	1,  // 3: evenkeel.test.v1.ListBooksResponse.books:type_name -> evenkeel.test.v1.Book
 	1,  // 4: evenkeel.test.v1.CreateBookRequest.book:type_name -> evenkeel.test.v1.Book
 	1,  // 5: evenkeel.test.v1.UpdateBookRequest.book:type_name -> evenkeel.test.v1.Book
-	51, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
+	59, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 7: evenkeel.test.v1.Note.author:type_name -> evenkeel.test.v1.Author
-	47, // 8: evenkeel.test.v1.Note.labels:type_name -> evenkeel.test.v1.Note.LabelsEntry
-	52, // 9: evenkeel.test.v1.Note.time:type_name -> google.protobuf.Timestamp
-	53, // 10: evenkeel.test.v1.Note.extra:type_name -> google.protobuf.Struct
+	55, // 8: evenkeel.test.v1.Note.labels:type_name -> evenkeel.test.v1.Note.LabelsEntry
+	60, // 9: evenkeel.test.v1.Note.time:type_name -> google.protobuf.Timestamp
+	61, // 10: evenkeel.test.v1.Note.extra:type_name -> google.protobuf.Struct
 	9,  // 11: evenkeel.test.v1.CreateNoteRequest.note:type_name -> evenkeel.test.v1.Note
 	9,  // 12: evenkeel.test.v1.UpdateNoteRequest.note:type_name -> evenkeel.test.v1.Note
-	51, // 13: evenkeel.test.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
-	54, // 14: evenkeel.test.v1.WriteFileRequest.file:type_name -> google.api.HttpBody
-	54, // 15: evenkeel.test.v1.UploadFileRequest.file:type_name -> google.api.HttpBody
-	55, // 16: evenkeel.test.v1.WatchEventsRequest.pause:type_name -> google.protobuf.Duration
+	59, // 13: evenkeel.test.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
+	62, // 14: evenkeel.test.v1.WriteFileRequest.file:type_name -> google.api.HttpBody
+	62, // 15: evenkeel.test.v1.UploadFileRequest.file:type_name -> google.api.HttpBody
+	63, // 16: evenkeel.test.v1.WatchEventsRequest.pause:type_name -> google.protobuf.Duration
 	0,  // 17: evenkeel.test.v1.EchoRequest.kind:type_name -> evenkeel.test.v1.Kind
-	48, // 18: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
+	56, // 18: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
 	24, // 19: evenkeel.test.v1.EchoRequest.nested:type_name -> evenkeel.test.v1.Nested
-	52, // 20: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
-	55, // 21: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
-	51, // 22: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
-	56, // 23: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
-	53, // 24: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
+	60, // 20: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
+	63, // 21: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
+	59, // 22: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
+	64, // 23: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
+	61, // 24: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
 	24, // 25: evenkeel.test.v1.EchoRequest.several:type_name -> evenkeel.test.v1.Nested
-	49, // 26: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
+	57, // 26: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
 	0,  // 27: evenkeel.test.v1.EchoRequest.kinds:type_name -> evenkeel.test.v1.Kind
-	57, // 28: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
+	65, // 28: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
 	24, // 29: evenkeel.test.v1.Nested.deeper:type_name -> evenkeel.test.v1.Nested
 	23, // 30: evenkeel.test.v1.EchoResponse.echoed:type_name -> evenkeel.test.v1.EchoRequest
-	50, // 31: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	55, // 32: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
-	55, // 33: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
+	58, // 31: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	63, // 32: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
+	63, // 33: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
 	1,  // 34: evenkeel.test.v1.WatchBooksResponse.book:type_name -> evenkeel.test.v1.Book
 	1,  // 35: evenkeel.test.v1.UploadBooksRequest.book:type_name -> evenkeel.test.v1.Book
-	43, // 36: evenkeel.test.v1.BreakRequest.broken:type_name -> evenkeel.test.v1.Broken
-	24, // 37: evenkeel.test.v1.EchoRequest.ByNameEntry.value:type_name -> evenkeel.test.v1.Nested
-	3,  // 38: evenkeel.test.v1.LibraryService.GetBook:input_type -> evenkeel.test.v1.GetBookRequest
-	4,  // 39: evenkeel.test.v1.LibraryService.ListBooks:input_type -> evenkeel.test.v1.ListBooksRequest
-	6,  // 40: evenkeel.test.v1.LibraryService.CreateBook:input_type -> evenkeel.test.v1.CreateBookRequest
-	10, // 41: evenkeel.test.v1.LibraryService.CreateNote:input_type -> evenkeel.test.v1.CreateNoteRequest
-	11, // 42: evenkeel.test.v1.LibraryService.GetNote:input_type -> evenkeel.test.v1.GetNoteRequest
-	12, // 43: evenkeel.test.v1.LibraryService.UpdateNote:input_type -> evenkeel.test.v1.UpdateNoteRequest
-	13, // 44: evenkeel.test.v1.LibraryService.DeleteNote:input_type -> evenkeel.test.v1.DeleteNoteRequest
-	14, // 45: evenkeel.test.v1.LibraryService.WriteFile:input_type -> evenkeel.test.v1.WriteFileRequest
-	54, // 46: evenkeel.test.v1.LibraryService.Reflect:input_type -> google.api.HttpBody
-	15, // 47: evenkeel.test.v1.LibraryService.UploadFile:input_type -> evenkeel.test.v1.UploadFileRequest
-	17, // 48: evenkeel.test.v1.LibraryService.WatchEvents:input_type -> evenkeel.test.v1.WatchEventsRequest
-	7,  // 49: evenkeel.test.v1.LibraryService.UpdateBook:input_type -> evenkeel.test.v1.UpdateBookRequest
-	8,  // 50: evenkeel.test.v1.LibraryService.DeleteBook:input_type -> evenkeel.test.v1.DeleteBookRequest
-	19, // 51: evenkeel.test.v1.LibraryService.RateBook:input_type -> evenkeel.test.v1.RateBookRequest
-	20, // 52: evenkeel.test.v1.LibraryService.LockBook:input_type -> evenkeel.test.v1.LockBookRequest
-	21, // 53: evenkeel.test.v1.LibraryService.ReadFile:input_type -> evenkeel.test.v1.ReadFileRequest
-	22, // 54: evenkeel.test.v1.LibraryService.DownloadFile:input_type -> evenkeel.test.v1.DownloadFileRequest
-	23, // 55: evenkeel.test.v1.LibraryService.Echo:input_type -> evenkeel.test.v1.EchoRequest
-	26, // 56: evenkeel.test.v1.LibraryService.WhoAmI:input_type -> evenkeel.test.v1.WhoAmIRequest
-	28, // 57: evenkeel.test.v1.LibraryService.Fail:input_type -> evenkeel.test.v1.FailRequest
-	29, // 58: evenkeel.test.v1.LibraryService.Sleep:input_type -> evenkeel.test.v1.SleepRequest
-	31, // 59: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
-	33, // 60: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
-	35, // 61: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
-	37, // 62: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
-	38, // 63: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
-	39, // 64: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
-	40, // 65: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
-	41, // 66: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
-	42, // 67: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
-	44, // 68: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
-	45, // 69: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
-	1,  // 70: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
-	5,  // 71: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
-	1,  // 72: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
-	9,  // 73: evenkeel.test.v1.LibraryService.CreateNote:output_type -> evenkeel.test.v1.Note
-	9,  // 74: evenkeel.test.v1.LibraryService.GetNote:output_type -> evenkeel.test.v1.Note
-	9,  // 75: evenkeel.test.v1.LibraryService.UpdateNote:output_type -> evenkeel.test.v1.Note
-	58, // 76: evenkeel.test.v1.LibraryService.DeleteNote:output_type -> google.protobuf.Empty
-	54, // 77: evenkeel.test.v1.LibraryService.WriteFile:output_type -> google.api.HttpBody
-	54, // 78: evenkeel.test.v1.LibraryService.Reflect:output_type -> google.api.HttpBody
-	16, // 79: evenkeel.test.v1.LibraryService.UploadFile:output_type -> evenkeel.test.v1.UploadFileResponse
-	18, // 80: evenkeel.test.v1.LibraryService.WatchEvents:output_type -> evenkeel.test.v1.WatchEventsResponse
-	1,  // 81: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
-	58, // 82: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
-	1,  // 83: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
-	1,  // 84: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
-	54, // 85: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
-	54, // 86: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
-	25, // 87: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
-	27, // 88: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
-	58, // 89: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
-	30, // 90: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
-	32, // 91: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
-	34, // 92: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
-	36, // 93: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
-	58, // 94: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
-	58, // 95: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
-	58, // 96: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
-	58, // 97: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
-	58, // 98: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
-	58, // 99: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
-	58, // 100: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
-	58, // 101: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
-	70, // [70:102] is the sub-list for method output_type
-	38, // [38:70] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	1,  // 36: evenkeel.test.v1.UploadIntoRequest.book:type_name -> evenkeel.test.v1.Book
+	35, // 37: evenkeel.test.v1.UploadIntoResponse.requests:type_name -> evenkeel.test.v1.UploadIntoRequest
+	45, // 38: evenkeel.test.v1.BreakRequest.broken:type_name -> evenkeel.test.v1.Broken
+	24, // 39: evenkeel.test.v1.EchoRequest.ByNameEntry.value:type_name -> evenkeel.test.v1.Nested
+	3,  // 40: evenkeel.test.v1.LibraryService.GetBook:input_type -> evenkeel.test.v1.GetBookRequest
+	4,  // 41: evenkeel.test.v1.LibraryService.ListBooks:input_type -> evenkeel.test.v1.ListBooksRequest
+	6,  // 42: evenkeel.test.v1.LibraryService.CreateBook:input_type -> evenkeel.test.v1.CreateBookRequest
+	10, // 43: evenkeel.test.v1.LibraryService.CreateNote:input_type -> evenkeel.test.v1.CreateNoteRequest
+	11, // 44: evenkeel.test.v1.LibraryService.GetNote:input_type -> evenkeel.test.v1.GetNoteRequest
+	12, // 45: evenkeel.test.v1.LibraryService.UpdateNote:input_type -> evenkeel.test.v1.UpdateNoteRequest
+	13, // 46: evenkeel.test.v1.LibraryService.DeleteNote:input_type -> evenkeel.test.v1.DeleteNoteRequest
+	14, // 47: evenkeel.test.v1.LibraryService.WriteFile:input_type -> evenkeel.test.v1.WriteFileRequest
+	62, // 48: evenkeel.test.v1.LibraryService.Reflect:input_type -> google.api.HttpBody
+	15, // 49: evenkeel.test.v1.LibraryService.UploadFile:input_type -> evenkeel.test.v1.UploadFileRequest
+	17, // 50: evenkeel.test.v1.LibraryService.WatchEvents:input_type -> evenkeel.test.v1.WatchEventsRequest
+	7,  // 51: evenkeel.test.v1.LibraryService.UpdateBook:input_type -> evenkeel.test.v1.UpdateBookRequest
+	8,  // 52: evenkeel.test.v1.LibraryService.DeleteBook:input_type -> evenkeel.test.v1.DeleteBookRequest
+	19, // 53: evenkeel.test.v1.LibraryService.RateBook:input_type -> evenkeel.test.v1.RateBookRequest
+	20, // 54: evenkeel.test.v1.LibraryService.LockBook:input_type -> evenkeel.test.v1.LockBookRequest
+	21, // 55: evenkeel.test.v1.LibraryService.ReadFile:input_type -> evenkeel.test.v1.ReadFileRequest
+	22, // 56: evenkeel.test.v1.LibraryService.DownloadFile:input_type -> evenkeel.test.v1.DownloadFileRequest
+	23, // 57: evenkeel.test.v1.LibraryService.Echo:input_type -> evenkeel.test.v1.EchoRequest
+	26, // 58: evenkeel.test.v1.LibraryService.WhoAmI:input_type -> evenkeel.test.v1.WhoAmIRequest
+	28, // 59: evenkeel.test.v1.LibraryService.Fail:input_type -> evenkeel.test.v1.FailRequest
+	29, // 60: evenkeel.test.v1.LibraryService.Sleep:input_type -> evenkeel.test.v1.SleepRequest
+	31, // 61: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
+	33, // 62: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
+	35, // 63: evenkeel.test.v1.LibraryService.UploadInto:input_type -> evenkeel.test.v1.UploadIntoRequest
+	37, // 64: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
+	39, // 65: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
+	48, // 66: evenkeel.test.v1.AnswerService.NoField:input_type -> evenkeel.test.v1.NoFieldRequest
+	49, // 67: evenkeel.test.v1.AnswerService.NoPath:input_type -> evenkeel.test.v1.NoPathRequest
+	50, // 68: evenkeel.test.v1.AnswerService.Content:input_type -> evenkeel.test.v1.ContentRequest
+	51, // 69: evenkeel.test.v1.AnswerService.Stream:input_type -> evenkeel.test.v1.StreamRequest
+	52, // 70: evenkeel.test.v1.AnswerService.Events:input_type -> evenkeel.test.v1.EventsRequest
+	53, // 71: evenkeel.test.v1.AnswerService.Number:input_type -> evenkeel.test.v1.NumberRequest
+	40, // 72: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
+	41, // 73: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
+	42, // 74: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
+	43, // 75: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
+	44, // 76: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
+	46, // 77: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
+	47, // 78: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
+	1,  // 79: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
+	5,  // 80: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
+	1,  // 81: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
+	9,  // 82: evenkeel.test.v1.LibraryService.CreateNote:output_type -> evenkeel.test.v1.Note
+	9,  // 83: evenkeel.test.v1.LibraryService.GetNote:output_type -> evenkeel.test.v1.Note
+	9,  // 84: evenkeel.test.v1.LibraryService.UpdateNote:output_type -> evenkeel.test.v1.Note
+	66, // 85: evenkeel.test.v1.LibraryService.DeleteNote:output_type -> google.protobuf.Empty
+	62, // 86: evenkeel.test.v1.LibraryService.WriteFile:output_type -> google.api.HttpBody
+	62, // 87: evenkeel.test.v1.LibraryService.Reflect:output_type -> google.api.HttpBody
+	16, // 88: evenkeel.test.v1.LibraryService.UploadFile:output_type -> evenkeel.test.v1.UploadFileResponse
+	18, // 89: evenkeel.test.v1.LibraryService.WatchEvents:output_type -> evenkeel.test.v1.WatchEventsResponse
+	1,  // 90: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
+	66, // 91: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
+	1,  // 92: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
+	1,  // 93: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
+	62, // 94: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
+	62, // 95: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
+	25, // 96: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
+	27, // 97: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
+	66, // 98: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
+	30, // 99: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
+	32, // 100: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
+	34, // 101: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
+	36, // 102: evenkeel.test.v1.LibraryService.UploadInto:output_type -> evenkeel.test.v1.UploadIntoResponse
+	38, // 103: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
+	66, // 104: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
+	1,  // 105: evenkeel.test.v1.AnswerService.NoField:output_type -> evenkeel.test.v1.Book
+	1,  // 106: evenkeel.test.v1.AnswerService.NoPath:output_type -> evenkeel.test.v1.Book
+	1,  // 107: evenkeel.test.v1.AnswerService.Content:output_type -> evenkeel.test.v1.Book
+	1,  // 108: evenkeel.test.v1.AnswerService.Stream:output_type -> evenkeel.test.v1.Book
+	1,  // 109: evenkeel.test.v1.AnswerService.Events:output_type -> evenkeel.test.v1.Book
+	1,  // 110: evenkeel.test.v1.AnswerService.Number:output_type -> evenkeel.test.v1.Book
+	66, // 111: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
+	66, // 112: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
+	66, // 113: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
+	66, // 114: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
+	66, // 115: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
+	66, // 116: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
+	66, // 117: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
+	79, // [79:118] is the sub-list for method output_type
+	40, // [40:79] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_evenkeel_test_v1_library_proto_init() }
@@ -3185,9 +3570,9 @@ func file_evenkeel_test_v1_library_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evenkeel_test_v1_library_proto_rawDesc), len(file_evenkeel_test_v1_library_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   50,
+			NumMessages:   58,
 			NumExtensions: 0,
-			NumServices:   5,
+			NumServices:   6,
 		},
 		GoTypes:           file_evenkeel_test_v1_library_proto_goTypes,
 		DependencyIndexes: file_evenkeel_test_v1_library_proto_depIdxs,

@@ -46,6 +46,7 @@ const (
 	LibraryService_Sleep_FullMethodName        = "/evenkeel.test.v1.LibraryService/Sleep"
 	LibraryService_WatchBooks_FullMethodName   = "/evenkeel.test.v1.LibraryService/WatchBooks"
 	LibraryService_UploadBooks_FullMethodName  = "/evenkeel.test.v1.LibraryService/UploadBooks"
+	LibraryService_UploadInto_FullMethodName   = "/evenkeel.test.v1.LibraryService/UploadInto"
 	LibraryService_Chat_FullMethodName         = "/evenkeel.test.v1.LibraryService/Chat"
 	LibraryService_Internal_FullMethodName     = "/evenkeel.test.v1.LibraryService/Internal"
 )
@@ -103,6 +104,8 @@ type LibraryServiceClient interface {
 	WatchBooks(ctx context.Context, in *WatchBooksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchBooksResponse], error)
 	// Takes a stream of books.
 	UploadBooks(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadBooksRequest, UploadBooksResponse], error)
+	// Takes a stream of books for a shelf.
+	UploadInto(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadIntoRequest, UploadIntoResponse], error)
 	// Answers each message of a stream.
 	Chat(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ChatRequest, ChatResponse], error)
 	// Has no route.
@@ -380,9 +383,22 @@ func (c *libraryServiceClient) UploadBooks(ctx context.Context, opts ...grpc.Cal
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type LibraryService_UploadBooksClient = grpc.ClientStreamingClient[UploadBooksRequest, UploadBooksResponse]
 
+func (c *libraryServiceClient) UploadInto(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadIntoRequest, UploadIntoResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[5], LibraryService_UploadInto_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[UploadIntoRequest, UploadIntoResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_UploadIntoClient = grpc.ClientStreamingClient[UploadIntoRequest, UploadIntoResponse]
+
 func (c *libraryServiceClient) Chat(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ChatRequest, ChatResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[5], LibraryService_Chat_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[6], LibraryService_Chat_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -456,6 +472,8 @@ type LibraryServiceServer interface {
 	WatchBooks(*WatchBooksRequest, grpc.ServerStreamingServer[WatchBooksResponse]) error
 	// Takes a stream of books.
 	UploadBooks(grpc.ClientStreamingServer[UploadBooksRequest, UploadBooksResponse]) error
+	// Takes a stream of books for a shelf.
+	UploadInto(grpc.ClientStreamingServer[UploadIntoRequest, UploadIntoResponse]) error
 	// Answers each message of a stream.
 	Chat(grpc.BidiStreamingServer[ChatRequest, ChatResponse]) error
 	// Has no route.
@@ -538,6 +556,9 @@ func (UnimplementedLibraryServiceServer) WatchBooks(*WatchBooksRequest, grpc.Ser
 }
 func (UnimplementedLibraryServiceServer) UploadBooks(grpc.ClientStreamingServer[UploadBooksRequest, UploadBooksResponse]) error {
 	return status.Error(codes.Unimplemented, "method UploadBooks not implemented")
+}
+func (UnimplementedLibraryServiceServer) UploadInto(grpc.ClientStreamingServer[UploadIntoRequest, UploadIntoResponse]) error {
+	return status.Error(codes.Unimplemented, "method UploadInto not implemented")
 }
 func (UnimplementedLibraryServiceServer) Chat(grpc.BidiStreamingServer[ChatRequest, ChatResponse]) error {
 	return status.Error(codes.Unimplemented, "method Chat not implemented")
@@ -937,6 +958,13 @@ func _LibraryService_UploadBooks_Handler(srv interface{}, stream grpc.ServerStre
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type LibraryService_UploadBooksServer = grpc.ClientStreamingServer[UploadBooksRequest, UploadBooksResponse]
 
+func _LibraryService_UploadInto_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(LibraryServiceServer).UploadInto(&grpc.GenericServerStream[UploadIntoRequest, UploadIntoResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_UploadIntoServer = grpc.ClientStreamingServer[UploadIntoRequest, UploadIntoResponse]
+
 func _LibraryService_Chat_Handler(srv interface{}, stream grpc.ServerStream) error {
 	return srv.(LibraryServiceServer).Chat(&grpc.GenericServerStream[ChatRequest, ChatResponse]{ServerStream: stream})
 }
@@ -1073,10 +1101,330 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 			ClientStreams: true,
 		},
 		{
+			StreamName:    "UploadInto",
+			Handler:       _LibraryService_UploadInto_Handler,
+			ClientStreams: true,
+		},
+		{
 			StreamName:    "Chat",
 			Handler:       _LibraryService_Chat_Handler,
 			ServerStreams: true,
 			ClientStreams: true,
+		},
+	},
+	Metadata: "evenkeel/test/v1/library.proto",
+}
+
+const (
+	AnswerService_NoField_FullMethodName = "/evenkeel.test.v1.AnswerService/NoField"
+	AnswerService_NoPath_FullMethodName  = "/evenkeel.test.v1.AnswerService/NoPath"
+	AnswerService_Content_FullMethodName = "/evenkeel.test.v1.AnswerService/Content"
+	AnswerService_Stream_FullMethodName  = "/evenkeel.test.v1.AnswerService/Stream"
+	AnswerService_Events_FullMethodName  = "/evenkeel.test.v1.AnswerService/Events"
+	AnswerService_Number_FullMethodName  = "/evenkeel.test.v1.AnswerService/Number"
+)
+
+// AnswerServiceClient is the client API for AnswerService service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Answers in ways that cannot be.
+type AnswerServiceClient interface {
+	// Where is it?
+	NoField(ctx context.Context, in *NoFieldRequest, opts ...grpc.CallOption) (*Book, error)
+	// That is no path.
+	NoPath(ctx context.Context, in *NoPathRequest, opts ...grpc.CallOption) (*Book, error)
+	// Somebody might want it.
+	Content(ctx context.Context, in *ContentRequest, opts ...grpc.CallOption) (*Book, error)
+	// A stream is not.
+	Stream(ctx context.Context, in *StreamRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Book], error)
+	// There are none.
+	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (*Book, error)
+	// A number is no id.
+	Number(ctx context.Context, in *NumberRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Book], error)
+}
+
+type answerServiceClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewAnswerServiceClient(cc grpc.ClientConnInterface) AnswerServiceClient {
+	return &answerServiceClient{cc}
+}
+
+func (c *answerServiceClient) NoField(ctx context.Context, in *NoFieldRequest, opts ...grpc.CallOption) (*Book, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Book)
+	err := c.cc.Invoke(ctx, AnswerService_NoField_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *answerServiceClient) NoPath(ctx context.Context, in *NoPathRequest, opts ...grpc.CallOption) (*Book, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Book)
+	err := c.cc.Invoke(ctx, AnswerService_NoPath_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *answerServiceClient) Content(ctx context.Context, in *ContentRequest, opts ...grpc.CallOption) (*Book, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Book)
+	err := c.cc.Invoke(ctx, AnswerService_Content_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *answerServiceClient) Stream(ctx context.Context, in *StreamRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Book], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AnswerService_ServiceDesc.Streams[0], AnswerService_Stream_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[StreamRequest, Book]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AnswerService_StreamClient = grpc.ServerStreamingClient[Book]
+
+func (c *answerServiceClient) Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (*Book, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Book)
+	err := c.cc.Invoke(ctx, AnswerService_Events_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *answerServiceClient) Number(ctx context.Context, in *NumberRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Book], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &AnswerService_ServiceDesc.Streams[1], AnswerService_Number_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[NumberRequest, Book]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AnswerService_NumberClient = grpc.ServerStreamingClient[Book]
+
+// AnswerServiceServer is the server API for AnswerService service.
+// All implementations must embed UnimplementedAnswerServiceServer
+// for forward compatibility.
+//
+// Answers in ways that cannot be.
+type AnswerServiceServer interface {
+	// Where is it?
+	NoField(context.Context, *NoFieldRequest) (*Book, error)
+	// That is no path.
+	NoPath(context.Context, *NoPathRequest) (*Book, error)
+	// Somebody might want it.
+	Content(context.Context, *ContentRequest) (*Book, error)
+	// A stream is not.
+	Stream(*StreamRequest, grpc.ServerStreamingServer[Book]) error
+	// There are none.
+	Events(context.Context, *EventsRequest) (*Book, error)
+	// A number is no id.
+	Number(*NumberRequest, grpc.ServerStreamingServer[Book]) error
+	mustEmbedUnimplementedAnswerServiceServer()
+}
+
+// UnimplementedAnswerServiceServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedAnswerServiceServer struct{}
+
+func (UnimplementedAnswerServiceServer) NoField(context.Context, *NoFieldRequest) (*Book, error) {
+	return nil, status.Error(codes.Unimplemented, "method NoField not implemented")
+}
+func (UnimplementedAnswerServiceServer) NoPath(context.Context, *NoPathRequest) (*Book, error) {
+	return nil, status.Error(codes.Unimplemented, "method NoPath not implemented")
+}
+func (UnimplementedAnswerServiceServer) Content(context.Context, *ContentRequest) (*Book, error) {
+	return nil, status.Error(codes.Unimplemented, "method Content not implemented")
+}
+func (UnimplementedAnswerServiceServer) Stream(*StreamRequest, grpc.ServerStreamingServer[Book]) error {
+	return status.Error(codes.Unimplemented, "method Stream not implemented")
+}
+func (UnimplementedAnswerServiceServer) Events(context.Context, *EventsRequest) (*Book, error) {
+	return nil, status.Error(codes.Unimplemented, "method Events not implemented")
+}
+func (UnimplementedAnswerServiceServer) Number(*NumberRequest, grpc.ServerStreamingServer[Book]) error {
+	return status.Error(codes.Unimplemented, "method Number not implemented")
+}
+func (UnimplementedAnswerServiceServer) mustEmbedUnimplementedAnswerServiceServer() {}
+func (UnimplementedAnswerServiceServer) testEmbeddedByValue()                       {}
+
+// UnsafeAnswerServiceServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to AnswerServiceServer will
+// result in compilation errors.
+type UnsafeAnswerServiceServer interface {
+	mustEmbedUnimplementedAnswerServiceServer()
+}
+
+func RegisterAnswerServiceServer(s grpc.ServiceRegistrar, srv AnswerServiceServer) {
+	// If the following call panics, it indicates UnimplementedAnswerServiceServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&AnswerService_ServiceDesc, srv)
+}
+
+func _AnswerService_NoField_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NoFieldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnswerServiceServer).NoField(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AnswerService_NoField_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnswerServiceServer).NoField(ctx, req.(*NoFieldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AnswerService_NoPath_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(NoPathRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnswerServiceServer).NoPath(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AnswerService_NoPath_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnswerServiceServer).NoPath(ctx, req.(*NoPathRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AnswerService_Content_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ContentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnswerServiceServer).Content(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AnswerService_Content_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnswerServiceServer).Content(ctx, req.(*ContentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AnswerService_Stream_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(StreamRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AnswerServiceServer).Stream(m, &grpc.GenericServerStream[StreamRequest, Book]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AnswerService_StreamServer = grpc.ServerStreamingServer[Book]
+
+func _AnswerService_Events_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EventsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AnswerServiceServer).Events(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AnswerService_Events_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AnswerServiceServer).Events(ctx, req.(*EventsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _AnswerService_Number_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(NumberRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(AnswerServiceServer).Number(m, &grpc.GenericServerStream[NumberRequest, Book]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type AnswerService_NumberServer = grpc.ServerStreamingServer[Book]
+
+// AnswerService_ServiceDesc is the grpc.ServiceDesc for AnswerService service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var AnswerService_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "evenkeel.test.v1.AnswerService",
+	HandlerType: (*AnswerServiceServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "NoField",
+			Handler:    _AnswerService_NoField_Handler,
+		},
+		{
+			MethodName: "NoPath",
+			Handler:    _AnswerService_NoPath_Handler,
+		},
+		{
+			MethodName: "Content",
+			Handler:    _AnswerService_Content_Handler,
+		},
+		{
+			MethodName: "Events",
+			Handler:    _AnswerService_Events_Handler,
+		},
+	},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Stream",
+			Handler:       _AnswerService_Stream_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Number",
+			Handler:       _AnswerService_Number_Handler,
+			ServerStreams: true,
 		},
 	},
 	Metadata: "evenkeel/test/v1/library.proto",

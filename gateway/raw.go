@@ -1,0 +1,37 @@
+package gateway
+
+import (
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // the codec that is wrapped
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/proto"
+)
+
+// rawReplies makes gRPC leave replies as they came: their bytes are put into the
+// message as unknown fields, from where the marshaler writes them as JSON. So
+// nothing is decoded only to be encoded again.
+type rawReplies struct{ encoding.CodecV2 }
+
+var withRawReplies = grpc.ForceCodecV2(rawReplies{encoding.GetCodecV2("proto")})
+
+// Unmarshal puts the bytes into v.
+func (rawReplies) Unmarshal(data mem.BufferSlice, v any) error {
+	msg, ok := v.(proto.Message)
+	if !ok {
+		return fmt.Errorf("a reply of type %T", v)
+	}
+	msg.ProtoReflect().SetUnknown(data.Materialize())
+	return nil
+}
+
+// options returns those of a call, with replies left raw where nothing looks
+// into them.
+func (u *upstream) options(x *exchange, given []grpc.CallOption) []grpc.CallOption {
+	if u.decodeReplies || x.binding.looksIntoReply() {
+		return given
+	}
+	return append(given[:len(given):len(given)], withRawReplies)
+}
