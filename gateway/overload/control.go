@@ -16,13 +16,14 @@ const (
 	maxRatio = 10
 	// minGradient and maxGradient bound how far one window can change the limit.
 	minGradient, maxGradient = 0.5, 2
-	// clearly is the gradient below which there is no doubt.
+	// clearly is the gradient below which there is no doubt, and its inverse
+	// that above which there is none.
 	clearly = 0.7
+	// headroom bounds how far the limit goes beyond what was in flight.
+	headroom = 1.5
 	// lightPart is what part of the calls that can run without waiting is taken
 	// for light load.
 	lightPart = 0.5
-	// probeSamples is how many calls at light load a probe wants to see.
-	probeSamples = 20
 )
 
 // control decides how many calls may be in flight. It knows no clock and no
@@ -33,65 +34,58 @@ type control struct {
 	// settled is set once calls were found to take too long. Until then the
 	// limit is changed in full, to find its range quickly.
 	settled bool
-	// pressure is how many times as long as at light load calls take when the
-	// limit holds them back.
-	pressure float64
+	// tested is how many calls were in flight lately, and pressure how many
+	// times as long as at light load they took.
+	tested, pressure float64
+	// peak is that of the window before.
+	peak    int
+	descent descent
+
+	// usual is how long calls took in the window before.
+	usual time.Duration
 
 	inFlight int
-	// epoch changes when what was taken for light load turns out to be doubtful.
-	epoch  int
-	window window
-	probe  probe
-	known  baselines
+	window   window
+	probe    probe
+	known    baselines
 }
 
 // window is what was measured since the limit was last changed.
 type window struct {
 	start   time.Duration
-	ratios  float64 // the sum
+	ratios  float64       // the sum
+	took    time.Duration // the sum
 	samples int
+	failed  int // of these
 	peak    int // of calls in flight
 }
 
-// probe makes the load light for a moment.
-type probe struct {
-	due      time.Duration // when it may begin
-	interval time.Duration // until the next one
-	held     bool          // whether calls were held back, and none ran at light load since
-	light    int           // calls at light load that ended since one was held back
-	until    time.Duration // when it is given up; zero if there is none
-	first    bool
+// complete says whether enough was seen: for as long as calls take, at least,
+// since what ended before was let in by another limit.
+func (w *window) complete(now, least time.Duration) bool {
+	if w.samples < fewSamples {
+		return false
+	}
+	return now-w.start >= max(least, w.took/time.Duration(w.samples))
 }
 
 func newControl(config Config, now time.Duration) *control {
-	c := &control{config: config, limit: float64(config.InitialLimit), pressure: 1, epoch: 1}
+	c := &control{config: config, limit: float64(config.InitialLimit), pressure: 1, probe: newProbe(config, now)}
 	c.window.start = now
-	// What is measured first may be measured under load: the first probe comes
-	// soon.
-	c.probe = probe{interval: min(time.Second, config.Probe), first: true}
-	c.probe.due = now + c.probe.interval
 	return c
 }
 
-// admit decides about a call and counts it, if it is let in. light is the epoch
-// if it starts at light load, so that its time is a measure for that of others,
-// and 0 if not.
-func (c *control) admit(now time.Duration, class Priority) (light int, ok bool) {
-	c.startProbe(now)
+// admit decides about a call and counts it, if it is let in. load is what it
+// starts under.
+func (c *control) admit(now time.Duration, class Priority) (load load, ok bool) {
+	c.tend(now)
+	c.window.peak = max(c.window.peak, c.inFlight+1)
 	if c.inFlight+1 > c.room(class) {
-		c.window.peak = max(c.window.peak, c.inFlight+1)
-		c.probe.held = true
-		if c.probe.until == 0 {
-			c.probe.light = 0
-		}
-		return 0, false
+		c.heldBack()
+		return heavy, false
 	}
 	c.inFlight++
-	c.window.peak = max(c.window.peak, c.inFlight)
-	if c.inFlight > c.lightLoad() {
-		return 0, true
-	}
-	return c.epoch, true
+	return c.loadNow(), true
 }
 
 // room is how many calls may be in flight for one of a class to be among them.
@@ -103,7 +97,7 @@ func (c *control) room(class Priority) int {
 	case Sheddable:
 		share = c.config.SheddableShare
 	}
-	if c.probe.until > 0 {
+	if c.probe.holds() {
 		return max(int(share*float64(c.lightLoad())), 1)
 	}
 	// The root is for chance: critical calls do not come evenly.
@@ -112,59 +106,25 @@ func (c *control) room(class Priority) int {
 
 // lightLoad is how many calls can be in flight without waiting for each other:
 // by Little's law, as many fewer as they take longer now than they need to, and
-// some fewer still. It is never less than the limit can be: if calls still take
-// long then, it is not for the load.
+// some fewer still.
 func (c *control) lightLoad() int {
 	part := lightPart / max(c.pressure, 1)
-	if c.probe.until > 0 && c.probe.first {
+	if c.probe.holds() && c.probe.first {
 		part = 0.1 // what was measured before may have been under load
 	}
-	return max(int(part*c.limit), c.config.MinLimit)
-}
-
-// startProbe begins a probe if the limit has held calls back for long enough
-// that hardly one ran at light load, and ends one that took too long.
-func (c *control) startProbe(now time.Duration) {
-	if c.probe.until > 0 {
-		if now >= c.probe.until {
-			c.endProbe(now)
-		}
-		return
-	}
-	if now < c.probe.due {
-		return
-	}
-	if !c.probe.held {
-		c.probe.due = now + c.probe.interval
-		return
-	}
-	if c.probe.first {
-		c.epoch++
-	}
-	c.probe.light = 0
-	// Calls in flight have to end first, and then some have to start and end.
-	c.probe.until = now + max(2*c.config.Window, 10*c.known.typical)
-}
-
-func (c *control) endProbe(now time.Duration) {
-	c.probe.until, c.probe.light, c.probe.first, c.probe.held = 0, 0, false, false
-	jitter := 1 + c.config.Random()/10
-	c.probe.due = now + time.Duration(float64(c.probe.interval)*jitter)
-	c.probe.interval = min(2*c.probe.interval, c.config.Probe)
+	return max(int(part*c.tested), c.config.MinLimit)
 }
 
 // done counts a call that ended, and changes the limit if enough was seen.
-func (c *control) done(now, took time.Duration, method *baseline, mark int, outcome Outcome) {
+func (c *control) done(now, took time.Duration, method *baseline, load load, outcome Outcome) {
 	c.inFlight--
-	light := mark == c.epoch
-	if outcome == Ignored {
-		return
+	// Neither what a probe looks at nor what is left while it runs, which are
+	// the long ones, says anything about the limit.
+	if outcome != Ignored && load >= heavy && load <= opening && !c.probe.holds() && now >= c.window.start {
+		c.measure(took, method, outcome)
 	}
-	c.measure(took, method, outcome)
-	if outcome == Succeeded && (light || !method.known()) {
-		c.learn(now, took, method, light)
-	}
-	if now-c.window.start >= c.config.Window && c.window.samples >= fewSamples {
+	c.learn(now, took, method, load, outcome)
+	if c.window.complete(now, c.config.Window) {
 		c.change(now)
 	}
 }
@@ -173,7 +133,11 @@ func (c *control) done(now, took time.Duration, method *baseline, mark int, outc
 func (c *control) measure(took time.Duration, method *baseline, outcome Outcome) {
 	ratio, ok := method.ratio(took)
 	if !ok {
-		return
+		if outcome == Succeeded || c.known.typical > 0 {
+			return
+		}
+		// Not one call has succeeded yet.
+		ratio = 2 * c.config.Tolerance
 	}
 	switch outcome {
 	case Dropped:
@@ -185,43 +149,71 @@ func (c *control) measure(took time.Duration, method *baseline, outcome Outcome)
 			return
 		}
 	}
+	if outcome != Succeeded {
+		c.window.failed++
+	}
 	c.window.ratios += min(ratio, maxRatio)
+	c.window.took += took
 	c.window.samples++
-}
-
-// learn takes a call's time as a measure.
-func (c *control) learn(now, took time.Duration, method *baseline, light bool) {
-	if c.probe.until > 0 && c.probe.first && light && c.probe.light == 0 {
-		// What was measured before may have been under load.
-		c.known.forget()
-	}
-	method.learn(took)
-	c.known.observe(took)
-	if !light {
-		return
-	}
-	c.probe.light++
-	if c.probe.light < probeSamples {
-		return
-	}
-	c.probe.held = false
-	if c.probe.until > 0 {
-		c.endProbe(now)
-	}
 }
 
 // change changes the limit by what the window shows, and begins another.
 func (c *control) change(now time.Duration) {
 	w := c.window
 	c.window = window{start: now, peak: c.inFlight}
+	c.usual = w.took / time.Duration(w.samples)
 	gradient := c.config.Tolerance * float64(w.samples) / w.ratios
 	gradient = min(max(gradient, minGradient), maxGradient)
+	// What ended was let in during the window before.
+	c.tested += (float64(c.peak) - c.tested) * smoothing
+	c.pressure += (w.ratios/float64(w.samples) - c.pressure) * smoothing
+	c.peak = w.peak
+	if c.wrong(w, gradient) {
+		c.known.scale(w.ratios / float64(w.samples))
+		return
+	}
 	if gradient > clearly && float64(w.peak) < c.limit/2 {
 		return // the limit was not put to the test
 	}
-	c.pressure += (w.ratios/float64(w.samples) - c.pressure) * smoothing
-	c.limit += c.weight(gradient, w.samples) * (gradient - 1) * c.limit
-	c.limit = min(max(c.limit, float64(c.config.MinLimit)), float64(c.config.MaxLimit))
+	next := c.limit + c.weight(gradient, w.samples)*(gradient-1)*c.limit
+	if next > c.limit {
+		// Not far beyond what was tried.
+		next = max(c.limit, min(next, headroom*float64(w.peak)))
+	}
+	c.limit = min(max(next, float64(c.config.MinLimit)), float64(c.config.MaxLimit))
+}
+
+// descent is where the limit came down from.
+type descent struct {
+	limit float64
+	usual time.Duration // the longest on the way
+	lower int           // windows since it is a quarter of that
+}
+
+// wrong says whether what is taken for light load cannot be right: the limit
+// came down to a quarter, and yet calls take far more than a quarter as long. That
+// is not for the load, then.
+func (c *control) wrong(w window, gradient float64) bool {
+	d := &c.descent
+	switch {
+	case gradient < 1 && d.limit == 0:
+		d.limit = c.limit
+	case c.limit > d.limit/2 && gradient >= 1:
+		*d = descent{}
+		return false
+	}
+	if c.limit > max(d.limit/4, float64(c.config.MinLimit)) {
+		d.usual, d.lower = max(d.usual, c.usual), 0
+		return false
+	}
+	// The first window still saw calls that had been let in by a higher limit.
+	if d.lower++; d.lower < 3 {
+		return false
+	}
+	served := 10*w.failed <= w.samples
+	wrong := served && float64(c.usual) > 0.4*float64(d.usual)
+	*d = descent{}
+	return wrong
 }
 
 func (c *control) weight(gradient float64, samples int) float64 {
@@ -229,7 +221,7 @@ func (c *control) weight(gradient float64, samples int) float64 {
 		c.settled = true
 	}
 	trust := min(float64(samples)/manySamples, 1)
-	if !c.settled || gradient < clearly {
+	if !c.settled || gradient < clearly || gradient > 1/clearly {
 		return trust
 	}
 	return smoothing * trust

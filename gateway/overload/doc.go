@@ -20,24 +20,30 @@
 // # How the limit is found
 //
 // The time of each call is compared with how long its method takes at light
-// load, so that slow methods are not taken for overload. Every [Config.Window]
-// the limit moves, by a fifth of the way at a time, to where calls would take
-// [Config.Tolerance] times as long: that many calls keep the workers busy and
-// wait little. It moves only if it was put to the test. Calls that time out
+// load, so that slow methods are not taken for overload. Every [Config.Window],
+// or as long as calls take if that is longer, the limit moves a fifth of the way
+// to where calls would take [Config.Tolerance] times as long, and all of the way
+// if there is no doubt. So many calls keep the workers busy and wait little. It
+// grows no further than half beyond what was in flight. Calls that time out
 // count with the time they took.
 //
-// Load is light while at most a quarter or so of what the limit allows is in
-// flight. If the limit holds calls back for so long that none ran at light load,
-// a probe holds back those that are not critical for some ten calls' time: so
-// what is taken for light load cannot creep upward during an overload that lasts
-// for hours, and follows a service that became slower for another reason.
-// Until that is known, a service whose calls take more than Tolerance times as
-// long is taken for overloaded, whatever the reason.
+// Load is light while at most half as many calls are in flight as can run
+// without waiting. If the limit holds calls back for so long that hardly one ran
+// at light load, a probe holds back those that are not critical until twenty have
+// run: so what is taken for light load cannot creep upward during an overload
+// that lasts for hours. A service that becomes slower for another reason than
+// load, by more than Tolerance, is taken for overloaded at first; when the limit
+// comes down to a quarter and calls do not become faster for it, or by the
+// probes, that is found out, within a minute.
+//
+// Where many backends have one worker each and calls differ much, some workers
+// idle while others have a queue, and the limit settles at some eight tenths of
+// what all of them could do; a higher Tolerance brings more.
 //
 // # Sources
 //
 // Little's law. The gradient is that of Envoy's adaptive concurrency filter and
 // of Netflix' concurrency-limits; priorities are as in Uber's Cinnamon and in
-// chapter 21 of Site Reliability Engineering. Unlike those it compares each
-// method with itself, and probes only under load and only as low as it must.
+// chapter 21 of Site Reliability Engineering. Unlike the first two it compares
+// each method with itself, and probes only under load and only as low as it must.
 package overload

@@ -46,7 +46,7 @@ type Call struct {
 	limiter *Limiter
 	start   time.Duration
 	method  *baseline
-	light   int
+	load    load
 	done    bool
 }
 
@@ -58,13 +58,13 @@ func (l *Limiter) Acquire(method string, class Priority) (*Call, bool) {
 	now := l.now()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	light, ok := l.control.admit(now, class)
+	load, ok := l.control.admit(now, class)
 	if !ok {
 		l.stats[class].Refused++
 		return nil, false
 	}
 	l.stats[class].Accepted++
-	return &Call{limiter: l, start: now, method: l.control.known.of(method), light: light}, true
+	return &Call{limiter: l, start: now, method: l.control.known.of(method), load: load}, true
 }
 
 // Done ends the call. Only the first time counts.
@@ -77,7 +77,7 @@ func (c *Call) Done(outcome Outcome) {
 		return
 	}
 	c.done = true
-	l.control.done(now, now-c.start, c.method, c.light, outcome)
+	l.control.done(now, now-c.start, c.method, c.load, outcome)
 }
 
 // Full reports whether a call of a class would be refused now. It counts
@@ -106,7 +106,7 @@ func (l *Limiter) Stats() Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return Stats{
-		Limit: int(l.control.limit), InFlight: l.control.inFlight, Probing: l.control.probe.until > 0,
+		Limit: int(l.control.limit), InFlight: l.control.inFlight, Probing: l.control.probe.holds(),
 		Critical: l.stats[Critical], Default: l.stats[Default], Sheddable: l.stats[Sheddable],
 	}
 }

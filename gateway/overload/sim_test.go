@@ -105,6 +105,9 @@ func (w world) run() result {
 	s := &simulation{world: w, random: rand.New(rand.NewPCG(w.seed, 7)), bySecond: map[int]int{}}
 	s.backends = make([]simBackend, w.backends)
 	w.config.Now = func() time.Time { return time.Unix(0, int64(s.now)) }
+	if simTolerance > 0 {
+		w.config.Tolerance = simTolerance
+	}
 	w.config.Random = s.random.Float64
 	var err error
 	if s.limiter, err = New(w.config); err != nil {
@@ -261,3 +264,5 @@ func logNormal(r *rand.Rand) float64 {
 	const sigma = 0.8
 	return math.Exp(sigma*r.NormFloat64() - sigma*sigma/2)
 }
+
+var simTolerance float64
