@@ -138,9 +138,6 @@ func (x *exchange) diagnose(err error) *problem.Problem {
 	if p := x.diagnoseBody(); p != nil {
 		return p
 	}
-	if errs := x.binding.query.Diagnose(x.query); len(errs) > 0 {
-		return badRequest("the query does not fit the method", errs)
-	}
 	return badRequest("the request does not fit the method", nil)
 }
 

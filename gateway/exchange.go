@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
@@ -34,9 +35,10 @@ type exchange struct {
 	contentType string // of the answer
 	timeout     time.Duration
 	query       url.Values
-	enumNumbers bool   // asked for by the caller
-	lastEventID string // of a stream that is taken up again
-	ifMatch     string // the state that is asked for
+	queried     proto.Message // a request with what the query sets, or nil
+	enumNumbers bool          // asked for by the caller
+	lastEventID string        // of a stream that is taken up again
+	ifMatch     string        // the state that is asked for
 	body        []byte
 	patch       *patch // what the body is, if it is one
 	inbox       *inbox // what the body is, if it is a stream
@@ -152,9 +154,11 @@ func (x *exchange) checkPath() *problem.Problem {
 
 func (x *exchange) checkQuery() *problem.Problem {
 	c := &x.gateway.config
-	if errs := x.binding.query.Check(x.query, c.Limits.JSONDepth, c.Lenient.QueryParameters); len(errs) > 0 {
+	msg, errs := x.binding.query.Read(x.query, c.Limits.JSONDepth, c.Lenient.QueryParameters)
+	if len(errs) > 0 {
 		return badRequest("the query does not fit the method", errs)
 	}
+	x.queried = msg
 	return nil
 }
 
@@ -169,6 +173,13 @@ func (x *exchange) call() {
 	}
 	r := x.request.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	r.Header = x.gateway.upstreamHeaders(x.request.Header)
+	if r.URL.RawQuery != "" {
+		// It is read, see queried; the generated handlers would read it again,
+		// by rules of their own.
+		u := *r.URL
+		u.RawQuery = ""
+		r.URL = &u
+	}
 	if x.enumNumbers {
 		r.Header["Accept"] = []string{enumNumbers}
 	}

@@ -11,8 +11,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/genproto/googleapis/api/httpbody"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -97,8 +95,8 @@ func (b *inbox) next(v any) error {
 		return io.EOF
 	}
 	p, err := b.receive(msg.ProtoReflect())
-	if p == nil && err == nil && b.count == 0 {
-		p = b.bind(msg)
+	if p == nil && err == nil && b.count == 0 && b.x.queried != nil {
+		proto.Merge(msg, b.x.queried) // the first message has what the query sets
 	}
 	b.count++
 	if p != nil {
@@ -184,15 +182,6 @@ func (b *inbox) chunk(msg protoreflect.Message) (*problem.Problem, error) {
 		proto.Merge(msg.Interface(), part)
 	}
 	return nil, nil
-}
-
-// bind sets what the query says, in the first message. The generator lets no
-// path of a client stream have variables.
-func (b *inbox) bind(msg proto.Message) *problem.Problem {
-	if err := runtime.PopulateQueryParameters(msg, b.x.query, utilities.NewDoubleArray(nil)); err != nil {
-		return badRequest("the query does not fit the method", b.x.binding.query.Diagnose(b.x.query))
-	}
-	return nil
 }
 
 // problemFor says what an error of reading is.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/gateway/internal/access"
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
+	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
 
 // A Service is a gRPC service with its generated handlers. C is the generated
@@ -30,6 +31,11 @@ type Service[C any] struct {
 	// RegisterMovieServiceHandlerClient.
 	Register func(context.Context, *runtime.ServeMux, C) error
 
+	// Access says who may call methods whose proto does not say so, by the
+	// method's name: for protos that are not one's own. A method that has the
+	// option itself cannot be named. Default none.
+	Access map[string]*gatewayv1.Access
+
 	// DecodeReplies builds each reply before it is written as JSON. Default
 	// false: a reply that nothing has to look into is written from its bytes,
 	// and interceptors of Conn see it as a message that holds nothing but
@@ -41,7 +47,8 @@ type Service[C any] struct {
 // options. It may be called while g serves, and changes nothing if it fails.
 // It fails, by name, if
 //   - a method does not say who may call it by the option
-//     evenkeel.gateway.v1.access, whether it has a route or not,
+//     evenkeel.gateway.v1.access, whether it has a route or not, nor does
+//     Service.Access,
 //   - a method is not public and g has no authenticator,
 //   - a protovalidate rule of a request does not compile,
 //   - a route would match the same requests as one that is there, or
@@ -50,7 +57,7 @@ func Mount[C any](g *Gateway, service Service[C]) error {
 	if service.Desc == nil || service.Conn == nil || service.NewClient == nil || service.Register == nil {
 		return errors.New("gateway: Mount: Desc, Conn, NewClient and Register must all be set")
 	}
-	m := &mounting{gateway: g, name: service.Desc.ServiceName, conn: service.Conn}
+	m := &mounting{gateway: g, name: service.Desc.ServiceName, conn: service.Conn, access: service.Access}
 	mux := m.newMux()
 	client := service.NewClient(&upstream{conn: service.Conn, decodeReplies: service.DecodeReplies})
 	if err := service.Register(context.Background(), mux, client); err != nil {
@@ -67,6 +74,7 @@ type mounting struct {
 	gateway  *Gateway
 	name     string
 	conn     grpc.ClientConnInterface
+	access   map[string]*gatewayv1.Access
 	handlers []runtime.HandlerFunc // in the order of their registration
 	bindings []*binding
 }
@@ -118,9 +126,17 @@ func (m *mounting) finish() error {
 func (m *mounting) readMethods(service protoreflect.ServiceDescriptor) error {
 	var errs []error
 	methods := service.Methods()
+	for name := range m.access {
+		switch method := methods.ByName(protoreflect.Name(name)); {
+		case method == nil:
+			errs = append(errs, fmt.Errorf("Access[%q]: the service has no such method", name))
+		case access.Declares(method):
+			errs = append(errs, fmt.Errorf("Access[%q]: the method has the option (evenkeel.gateway.v1.access); change it there", name))
+		}
+	}
 	for i := range methods.Len() {
 		method := methods.Get(i)
-		rule, err := access.Of(method)
+		rule, err := m.ruleOf(method)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("method %s: %w", method.Name(), err))
 			continue
@@ -137,6 +153,14 @@ func (m *mounting) readMethods(service protoreflect.ServiceDescriptor) error {
 		m.bindings = append(m.bindings, bindings...)
 	}
 	return errors.Join(errs...)
+}
+
+// ruleOf returns who may call a method.
+func (m *mounting) ruleOf(method protoreflect.MethodDescriptor) (access.Rule, error) {
+	if declared, ok := m.access[string(method.Name())]; ok {
+		return access.Read(declared)
+	}
+	return access.Of(method)
 }
 
 // assignHandlers gives each binding its handler, and makes sure of it: which

@@ -14,6 +14,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway"
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
+	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
 
 func wantError(t *testing.T, err error, words ...string) {
@@ -40,6 +41,28 @@ func TestAMethodWithoutAccessIsRefusedByName(t *testing.T) {
 	}
 	// Not even the method that is right.
 	d.do("GET", "/v1/good", "").want(404)
+}
+
+func TestAccessOfProtosThatAreNotOnesOwnIsSaidAtMount(t *testing.T) {
+	d := newDoor(t, nil)
+	public := &gatewayv1.Access{Rule: &gatewayv1.Access_Public{Public: true}}
+	service := gateway.Service[testv1.OpenServiceClient]{
+		Desc: &testv1.OpenService_ServiceDesc, Conn: d.conn,
+		NewClient: testv1.NewOpenServiceClient, Register: testv1.RegisterOpenServiceHandlerClient,
+		Access: map[string]*gatewayv1.Access{
+			"Forgotten": public, "AlsoForgotten": {}, "Undecided": public, "Good": public, "Nonsense": public,
+		},
+	}
+	err := gateway.Mount(d.Gateway, service)
+	for _, part := range []string{
+		`Access["Nonsense"]: the service has no such method`, `Access["Good"]: the method has the option`,
+		`Access["Undecided"]: the method has the option`, "method AlsoForgotten: option (evenkeel.gateway.v1.access): one of",
+	} {
+		wantError(t, err, part)
+	}
+	if err != nil && strings.Contains(err.Error(), "method Forgotten:") {
+		t.Errorf("%v names a method that Access lets in", err)
+	}
 }
 
 func TestAServiceThatNobodyCouldCallIsRefused(t *testing.T) {

@@ -7,7 +7,24 @@ import (
 )
 
 // The rows of the table "wanted" in the design: how peers answer what is not
-// quite right, and how this gateway does.
+// quite right, and how this gateway does. Row by row:
+//
+//	wrong method, HEAD, OPTIONS                TestWrongMethodIsAnswered405WithAllow, TestHeadIsAnsweredLikeGet, TestOptionsIsAnswered
+//	unknown path                               TestUnknownPathIsA404Problem
+//	unknown query parameter                    TestUnknownQueryParameterIsNamed; lenient: TestWhatIsUnknownCanBeIgnored
+//	unknown body field, unknown enum name      TestUnknownBodyFieldAndEnumNameAreNamed; lenient: TestWhatIsUnknownCanBeIgnored
+//	bad number in path or query                TestBadNumberInThePathIsNamedWithoutInternals, TestQueryIsReadToTheLetter
+//	trailing bytes, second JSON value          TestTrailingBytesAndSecondValuesAreRefused
+//	duplicate key                              TestDuplicateKeysAreRefused
+//	text/plain body                            TestOnlyJSONBodiesAreTaken
+//	Accept that cannot be met                  TestAcceptThatCannotBeMetIsAnswered406
+//	gzip body                                  TestGzipIsDecodedAndLimitedAfterInflating
+//	20,000-deep JSON                           TestDeepJSONIsRefused
+//	8 MiB body                                 TestTooLargeABodyIsRefusedBeforeItIsRead
+//	8 MiB body on GET                          TestBodyOnGetIsRefused
+//	X-HTTP-Method-Override                     TestMethodOverrideIsOff
+//	client's Grpc-Timeout                      TestTheCallersDeadlineIsHonouredAndCapped
+//	%2F in a literal segment                   TestEscapedSlashDoesNotMatchALiteral, TestAuthorizationIsByMethodHoweverThePathIsWritten
 
 func TestWrongMethodIsAnswered405WithAllow(t *testing.T) {
 	d := newDoor(t, nil)
@@ -111,9 +128,6 @@ func TestQueryIsReadToTheLetter(t *testing.T) {
 		"nested.deeper.deeper.number=one": "nested.deeper.deeper.number",
 	} {
 		a := d.do("GET", "/v1/echo?"+query, "")
-		if field == `counts["a"]` {
-			field = "counts"
-		}
 		a.wantField(field)
 		wantNoInternals(t, a.body)
 	}
@@ -188,6 +202,24 @@ func TestBadValuesInBodiesAreNamedWithoutInternals(t *testing.T) {
 	}
 	d.do("PUT", "/v1/echo/names", `[1]`).wantField("names[0]")
 	d.do("PUT", "/v1/echo/names", `{"a":1}`).wantField("names")
+}
+
+func TestDuplicateKeysAreRefused(t *testing.T) {
+	d := newDoor(t, nil)
+	for body, field := range map[string]string{
+		`{"text":"a","text":"a"}`:                  "text",
+		`{"int32Value":1,"int32_value":1}`:         "int32Value",
+		`{"nested":{"number":1,"number":2}}`:       "nested.number",
+		`{"counts":{"a":1,"a":1}}`:                 `counts["a"]`,
+		`{"several":[{"number":1,"number":1}]}`:    "several[0].number",
+		`{"left":"a","right":1,"text":"b"}`:        "right",
+		`{"byName":{"x":{"number":1,"number":0}}}`: `byName["x"].number`,
+	} {
+		d.do("POST", "/v1/echo", body).wantField(field)
+	}
+	if n := d.library.callCount(); n != 0 {
+		t.Errorf("the backend was called %d times", n)
+	}
 }
 
 func TestBadNumberInThePathIsNamedWithoutInternals(t *testing.T) {

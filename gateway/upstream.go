@@ -68,8 +68,11 @@ func (u *upstream) Invoke(ctx context.Context, method string, args, reply any, o
 // complete puts into a request what the generated handlers do not.
 func (x *exchange) complete(args any) error {
 	msg, ok := args.(proto.Message)
-	if !ok || x.patch == nil && x.ifMatch == "" {
+	if !ok || x.queried == nil && x.patch == nil && x.ifMatch == "" {
 		return nil
+	}
+	if x.queried != nil {
+		proto.Merge(msg, x.queried)
 	}
 	p := x.applyPatch(msg)
 	if p == nil {
@@ -141,6 +144,11 @@ func (s *lazyStream) wait() error {
 }
 
 func (s *lazyStream) SendMsg(m any) error {
+	if !s.x.binding.clientStream() {
+		if err := s.x.complete(m); err != nil {
+			return err
+		}
+	}
 	if err := s.x.validate(m); err != nil {
 		return err
 	}

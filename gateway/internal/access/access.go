@@ -62,12 +62,23 @@ func (r Rule) Decide(p *auth.Principal) Decision {
 // missing or wrong.
 func Of(method protoreflect.MethodDescriptor) (Rule, error) {
 	options := method.Options()
-	if options == nil || !proto.HasExtension(options, gatewayv1.E_Access) {
+	if !Declares(method) {
 		return Rule{}, errors.New(
 			"it has no option (evenkeel.gateway.v1.access); say who may call it, for example" +
 				` option (evenkeel.gateway.v1.access) = {scopes: {all_of: ["…"]}}`)
 	}
 	declared, _ := proto.GetExtension(options, gatewayv1.E_Access).(*gatewayv1.Access)
+	return Read(declared)
+}
+
+// Declares reports whether a method has the option.
+func Declares(method protoreflect.MethodDescriptor) bool {
+	return method.Options() != nil && proto.HasExtension(method.Options(), gatewayv1.E_Access)
+}
+
+// Read returns the rule that an option states, or an error that says what is
+// wrong with it.
+func Read(declared *gatewayv1.Access) (Rule, error) {
 	switch rule := declared.GetRule().(type) {
 	case *gatewayv1.Access_Public:
 		if !rule.Public {

@@ -1,6 +1,12 @@
-// Package query checks a URL's query against the fields that it may set, so
-// that no parameter is ignored. What the generated handlers then do with the
-// parameters is theirs.
+// Package query reads a URL's query as fields of a message, by the rules of
+// google.api.http, and so that no parameter is ignored:
+//
+//	schema := query.NewSchema(request, nil, false)
+//	msg, errs := schema.Read(values, 64, false) // ?nested.number=1&names=a&names=b
+//
+// Fields go by their proto or their JSON names, with dots between those of
+// nested ones. Repeated fields are set by repeating the parameter, maps by
+// `counts[a]=1`, well-known types in their JSON form.
 package query
 
 import (
@@ -12,7 +18,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
@@ -40,15 +46,18 @@ func Parse(raw string) (url.Values, bool) {
 	return values, err == nil
 }
 
-// Check returns what is wrong with the parameters' names, and with values that
-// no field can hold. Nothing may nest deeper than depth, neither the fields that
-// a name goes through nor a JSON value. Parameters that are no fields are left
-// alone if lenient is set.
-func (s *Schema) Check(values url.Values, depth int, lenient bool) []problem.FieldError {
+// Read returns a message with the fields that the parameters set, or what is
+// wrong with them. Nothing may nest deeper than depth, neither the fields that a
+// name goes through nor a JSON value. Parameters that are no fields are left
+// alone if lenient is set. Of no parameters it makes no message.
+func (s *Schema) Read(values url.Values, depth int, lenient bool) (proto.Message, []problem.FieldError) {
 	if len(values) == 0 {
-		return nil
+		return nil, nil
 	}
-	c := checker{schema: s, depth: depth, lenient: lenient, seen: make(map[string]bool, len(values)), oneofs: map[string]protoreflect.FieldDescriptor{}}
+	c := checker{
+		schema: s, depth: depth, lenient: lenient, message: s.message.New(),
+		seen: make(map[string]bool, len(values)), oneofs: map[string]protoreflect.FieldDescriptor{},
+	}
 	var errs []problem.FieldError
 	// In an order, so that the same request gets the same answer.
 	for _, key := range slices.Sorted(maps.Keys(values)) {
@@ -57,8 +66,11 @@ func (s *Schema) Check(values url.Values, depth int, lenient bool) []problem.Fie
 			errs = append(errs, problem.FieldError{Field: path, Detail: detail})
 		}
 	}
-	sortByField(errs)
-	return errs
+	if len(errs) > 0 {
+		sortByField(errs)
+		return nil, errs
+	}
+	return c.message.Interface(), nil
 }
 
 // checker checks the parameters of one query.
@@ -66,6 +78,7 @@ type checker struct {
 	schema  *Schema
 	depth   int
 	lenient bool
+	message protoreflect.Message
 	seen    map[string]bool
 	oneofs  map[string]protoreflect.FieldDescriptor // which field of each is set
 }
@@ -87,7 +100,7 @@ func (c *checker) check(key string, values []string) (path, detail string) {
 		return path, detail
 	}
 	field := fields[len(fields)-1]
-	proto := fieldpath.Proto(fields)
+	name = fieldpath.Proto(fields)
 	if isMapKey != field.IsMap() {
 		if field.IsMap() {
 			return path, "it is a map; write " + path + "[key]=value"
@@ -95,20 +108,25 @@ func (c *checker) check(key string, values []string) (path, detail string) {
 		return path, "it is not a map"
 	}
 	if isMapKey {
-		path, proto = fieldpath.Key(path, mapKey), proto+"["+mapKey+"]"
-		if strings.Contains(mapKey, "\n") {
-			// The generated handlers would not know the parameter.
-			return path, "a key with a line break cannot be set by the query"
-		}
+		path, name = fieldpath.Key(path, mapKey), name+"["+mapKey+"]"
 	}
-	if c.seen[proto] {
+	if c.seen[name] {
 		return path, "it is set twice, by different names"
 	}
-	c.seen[proto] = true
+	c.seen[name] = true
 	if other := c.excluded(fields); other != "" {
 		return path, "it excludes " + other + ", which is set, too"
 	}
-	return path, c.checkValues(field, key, values)
+	if detail := c.checkValues(field, key, values); detail != "" {
+		return path, detail
+	}
+	if set(c.message, fields, mapKey, values) != nil {
+		if field.IsMap() {
+			field = field.MapValue()
+		}
+		return path, "it must be " + describe(field)
+	}
+	return path, ""
 }
 
 func (c *checker) tooDeep() string { return fmt.Sprintf("it nests deeper than %d levels", c.depth) }
@@ -118,9 +136,9 @@ func (s *Schema) settable(fields []protoreflect.FieldDescriptor) string {
 	if s.closed {
 		return "it belongs into the body"
 	}
-	proto := fieldpath.Proto(fields)
+	path := fieldpath.Proto(fields)
 	for _, b := range s.bound {
-		if proto == b || strings.HasPrefix(proto, b+".") || strings.HasPrefix(b, proto+".") {
+		if path == b || strings.HasPrefix(path, b+".") || strings.HasPrefix(b, path+".") {
 			return "it is set by the path or the body, not by the query"
 		}
 	}
@@ -196,33 +214,6 @@ func validMask(s string) bool {
 	return true
 }
 
-// Diagnose returns which values no field can hold. It is asked when a handler
-// refused a query that Check had nothing against.
-func (s *Schema) Diagnose(values url.Values) []problem.FieldError {
-	var errs []problem.FieldError
-	none := utilities.NewDoubleArray(nil)
-	for key, vs := range values {
-		one := url.Values{key: vs}
-		if err := runtime.PopulateQueryParameters(s.message.New().Interface(), one, none); err == nil {
-			continue
-		}
-		name, _, _ := splitMapKey(key)
-		fields := fieldpath.Resolve(s.message.Descriptor(), name)
-		if fields == nil {
-			continue
-		}
-		field := fields[len(fields)-1]
-		if field.IsMap() {
-			field = field.MapValue()
-		}
-		errs = append(errs, problem.FieldError{
-			Field: fieldpath.JSON(fields), Detail: "it must be " + describe(field),
-		})
-	}
-	sortByField(errs)
-	return errs
-}
-
 func describe(field protoreflect.FieldDescriptor) string {
 	if md := field.Message(); md != nil && !fieldpath.HasOwnJSON(md) {
 		return "set field by field, with a dot between the names"
@@ -248,7 +239,7 @@ func (s *Schema) DiagnosePath(params map[string]string) []problem.FieldError {
 	return errs
 }
 
-// splitMapKey takes `labels[a]` apart, as the generated handlers do.
+// splitMapKey takes `labels[a]` apart.
 func splitMapKey(key string) (name, mapKey string, ok bool) {
 	if !strings.HasSuffix(key, "]") {
 		return key, "", false
