@@ -20,7 +20,7 @@ func run(t *testing.T, busy []int, rounds int) (rows []Row, trials []string, err
 	s := even(t)
 	synctest.Test(t, func(t *testing.T) {
 		options := *newBubble().options()
-		options.Rounds, options.Duration, options.Warmup = rounds, time.Second/2, 0
+		options.Rounds, options.Duration, options.Warmup = rounds, time.Second/4, 0
 		options.Progress = func(p Progress) {
 			trials = append(trials, fmt.Sprintf("%d %s", p.Round, p.Policy))
 			if p.Done >= p.Total {
@@ -41,8 +41,8 @@ func run(t *testing.T, busy []int, rounds int) (rows []Row, trials []string, err
 }
 
 func TestEveryPolicyHasItsTrialInEachRoundInAnyOrder(t *testing.T) {
-	rows, trials, err := run(t, []int{50}, 8)
-	if err != nil || len(rows) != 2 || rows[0].RoundsUsed != 8 || rows[0].RoundsDiscarded != 0 {
+	rows, trials, err := run(t, []int{50}, 3)
+	if err != nil || len(rows) != 2 || rows[0].RoundsUsed != 3 || rows[0].RoundsDiscarded != 0 {
 		t.Fatalf("%+v, %v", rows, err)
 	}
 	first := map[string]int{}
@@ -71,11 +71,11 @@ func TestARoundOnABusyMachineIsDiscardedWhole(t *testing.T) {
 }
 
 func TestItGivesUpOnAMachineThatIsAlwaysBusy(t *testing.T) {
-	rows, trials, err := run(t, []int{90}, 3)
-	if !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "noisy") || len(trials) != 6 {
+	rows, trials, err := run(t, []int{90}, 2)
+	if !errors.Is(err, ErrBusy) || !strings.Contains(err.Error(), "noisy") || len(trials) != 4 {
 		t.Errorf("%v after %v", err, trials)
 	}
-	if len(rows) != 2 || rows[0].RoundsUsed != 0 || rows[0].RoundsDiscarded != 6 {
+	if len(rows) != 2 || rows[0].RoundsUsed != 0 || rows[0].RoundsDiscarded != 4 {
 		t.Errorf("%+v", rows)
 	}
 }

@@ -65,7 +65,7 @@ func TestPoliciesAreComparedOnRealProcesses(t *testing.T) {
 			}
 		}
 		// The rate is 160 calls a second.
-		if n := r["requests"].(float64); n < 100 || n > 220 || r["goodput_rps"].(float64) < 10 {
+		if n := r["requests"].(float64); n < 100 || n > 220 || r["goodput_rps"].(float64) <= 0 {
 			t.Errorf("%v", r)
 		}
 		if r["errors_at_event"].(float64) > r["in_flight_at_event"].(float64)+r["probes_after_event"].(float64)+r["piled_on_after_event"].(float64) {
