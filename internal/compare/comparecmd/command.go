@@ -116,7 +116,7 @@ func (c *Command) Run(k *kong.Kong) error {
 	env := append(os.Environ(), "GOMAXPROCS=1")
 	spawner := process.NewSpawner([]string{executable, "compare-backend"}, env)
 	defer spawner.Close()
-	p := newProgress(k.Stderr)
+	p := newProgress(k.Stderr, c.Warmup+c.Duration)
 	rows, err := compare.Run(ctx, c.scenarios, c.policies, compare.Options{
 		Start: compare.Processes(spawner), Rounds: c.Rounds, Duration: c.Duration, Warmup: c.Warmup,
 		Work: c.Work, MaxBusy: c.MaxBusy / 100, Seed: c.Seed, Progress: p.show,
@@ -177,11 +177,15 @@ func (BackendCommand) Run() error { return backend.Run(os.Stdin, os.Stdout) }
 // at all.
 type progress struct {
 	w     *os.File // nil if it is no terminal
+	each  time.Duration
 	start time.Time
 }
 
-func newProgress(w io.Writer) *progress {
-	p := &progress{start: time.Now()}
+// startAndEnd is about how long a trial takes besides making calls.
+const startAndEnd = 3 * time.Second
+
+func newProgress(w io.Writer, measuring time.Duration) *progress {
+	p := &progress{each: measuring + startAndEnd, start: time.Now()}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.w = f
 	}
@@ -192,16 +196,15 @@ func (p *progress) show(now compare.Progress) {
 	if p.w == nil {
 		return
 	}
-	left := ""
 	if now.Done > 0 {
-		each := time.Since(p.start) / time.Duration(now.Done)
-		left = fmt.Sprintf(", about %v left", (each * time.Duration(now.Total-now.Done)).Round(time.Second))
+		p.each = time.Since(p.start) / time.Duration(now.Done)
 	}
 	discarded := ""
 	if now.Discarded > 0 {
 		discarded = fmt.Sprintf(" (%d discarded)", now.Discarded)
 	}
-	fmt.Fprintf(p.w, "\r\x1b[K%s, round %d of %d%s: %s%s", now.Scenario, now.Round, now.Rounds, discarded, now.Policy, left)
+	fmt.Fprintf(p.w, "\r\x1b[K%s, round %d of %d%s: %s, about %v left", now.Scenario, now.Round, now.Rounds, discarded,
+		now.Policy, (p.each * time.Duration(now.Total-now.Done)).Round(time.Second))
 }
 
 func (p *progress) clear() {
