@@ -216,8 +216,27 @@ func (e *Endpoint) combine(o *outlook) {
 	d := math.Log(perRequest / prior)
 	d *= d * d / (d*d + chance/requests)
 	e.known.perRequest, e.known.perRequestAt = prior*math.Exp(d), o.now
+	if e.known.inFlight >= 0 {
+		e.expectQueue()
+	}
 }
 
 // chance is the square of by how much, as a logarithm, one request says wrong
 // what its server takes for it.
 const chance = 2
+
+// expectQueue sets how many calls are usually at the endpoint: as many as the
+// latency of this client's calls tells, once there were some. Counts of late
+// would tell, too, but in their ups and downs they are the same for all clients,
+// who would all follow them to the same few endpoints.
+func (e *Endpoint) expectQueue() {
+	said := e.inFlightMean.value
+	if l := &e.observed.logLatency; l.samples > 0 && e.known.perRequest > 0 {
+		seen := max(math.Exp(l.value)/e.known.perRequest-1, 0)
+		said += (seen - said) * l.samples / (l.samples + fewObserved)
+	}
+	e.known.inFlightMean = float32(said)
+}
+
+// fewObserved is how many calls tell as much of the usual queue as the reports.
+const fewObserved = 3

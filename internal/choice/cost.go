@@ -13,20 +13,25 @@ const (
 	maxUtilizationQueue = 20
 	// inFlightMemory is for how many requests' time a reported in-flight count
 	// says more than its mean.
-	inFlightMemory = 8
+	inFlightMemory = 6
 )
 
 // outlook is what does not differ between the endpoints that one pick looks at.
 type outlook struct {
-	params *Params
-	now    int64
-	window int64   // Params.DecayWindow
-	prior  float64 // the per-request time of an endpoint of which nothing is known
+	params   *Params
+	now      int64
+	window   int64   // Params.DecayWindow
+	prior    float64 // the per-request time of an endpoint of which nothing is known
+	others   float64 // calls of other clients in flight at an endpoint, usually
+	ownShare float64 // of the calls in flight, those that are this client's
 }
 
 func (g *Group) outlook(now int64) outlook {
 	p := g.params()
-	return outlook{params: p, now: now, window: int64(p.DecayWindow), prior: g.prior()}
+	return outlook{
+		params: p, now: now, window: int64(p.DecayWindow),
+		prior: g.prior(), others: g.others.load(), ownShare: g.ownShare.load(),
+	}
 }
 
 // fade is how much knowledge of time at is worth now: 1 when it is news,
@@ -65,26 +70,33 @@ func (o *outlook) perRequest(f *facts) float64 {
 }
 
 // queue is how many calls are expected to be before a new one. It is never
-// less than this client's own in-flight.
+// less than this client's own in-flight. Where nothing was heard, others are
+// presumed to have there what they have elsewhere.
 func (e *Endpoint) queue(o *outlook, f *facts, own, perRequest float64) float64 {
+	unheard := own + o.others
 	known := o.fade(f.reportedAt)
 	switch {
 	case known == 0:
-		return own
+		return unheard
 	case f.inFlight >= 0:
-		// A report is of the past: its count goes back to the mean of that
-		// server, and what was sent since is added, as far as it is still there.
-		age := float64(o.now-f.reportedAt) / (inFlightMemory * perRequest)
-		mean := float64(f.inFlightMean)
-		seen := mean + (float64(f.inFlight)-mean)/(1+max(age, 0))
-		since := min(float64(e.begun.Load()-f.begunByThen), own)
-		return max(own, known*seen+since)
+		// A report is of the past. What it says of the moment is soon worth
+		// less than what is usual there, of which this client's own part is
+		// known better. The decay is that of an exponential, without its price.
+		age := max(float64(o.now-f.reportedAt), 0) / (inFlightMemory * perRequest)
+		news := 1 / (1 + age + age*age/2)
+		then := float64(f.inFlight) + min(float64(e.begun.Load()-f.begunByThen), own)
+		usual := float64(f.inFlightMean)*(1-o.ownShare) + own
+		return max(own, unheard+known*(usual+news*(then-usual)-unheard))
 	case f.utilization >= 0:
-		// In an M/M/1 queue, u/(1-u) are in the system at utilization u.
-		u := min(f.utilization, 0.99)
-		return own + known*min(u/(1-u), maxUtilizationQueue)
+		return own + o.others + known*(utilizationQueue(f.utilization)-o.others)
 	}
-	return own
+	return unheard
+}
+
+// utilizationQueue is how many are in an M/M/1 queue at a utilization.
+func utilizationQueue(utilization float64) float64 {
+	u := min(utilization, 0.99)
+	return min(u/(1-u), maxUtilizationQueue)
 }
 
 // silence is for how long calls have waited with none answered, in nanoseconds.

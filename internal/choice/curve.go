@@ -26,15 +26,15 @@ func (c *curve) learn(log, queue, trust float64) (deviation float64) {
 	if p.count.Load() > 0 {
 		deviation = log - p.value()
 	}
-	p.add(log, trust)
-	c.drain.add(log-math.Log(queue), trust)
+	p.add(log, trust, enoughPooled)
+	c.drain.add(log-math.Log(queue), trust, enoughPooled)
 	return deviation
 }
 
 // pooled is a mean that endpoints share. It takes no lock: of two samples that
 // are added at the same moment one may be lost.
 type pooled struct {
-	mean  atomic.Uint64 // float64 bits
+	mean  float
 	count atomic.Int64
 }
 
@@ -47,11 +47,13 @@ const (
 	fewPooled = 20
 )
 
-func (p *pooled) value() float64 { return math.Float64frombits(p.mean.Load()) }
+func (p *pooled) value() float64 { return p.mean.load() }
 
-func (p *pooled) add(sample, trust float64) {
+// add takes in a sample; the mean is over enough of them. Trust, 0 to 1, is what
+// this one counts for.
+func (p *pooled) add(sample, trust float64, enough int64) {
 	old, n := p.value(), p.count.Load()
-	if n < enoughPooled {
+	if n < enough {
 		n++
 		p.count.Store(n)
 	}
@@ -59,5 +61,5 @@ func (p *pooled) add(sample, trust float64) {
 	if n > fewPooled {
 		step = max(min(step, 1), -1)
 	}
-	p.mean.Store(math.Float64bits(old + trust*step/float64(n)))
+	p.mean.store(old + trust*step/float64(n))
 }

@@ -154,7 +154,7 @@ func (f *Fleet) candidate(o *outlook, i int, random Random) candidate {
 	own := e.inFlight()
 	c := candidate{index: i, cost: e.cost(o, &facts, float64(own))}
 	// One call at most goes to an endpoint in probation: that is enough of a bound.
-	if w := f.group.relative(e.weight(o)); w < 1 && !e.InProbation() && unit(random) >= w {
+	if w := f.group.relative(e.weight(o)); w < 1 && unit(random) >= w {
 		// With probability w the endpoint competes as an equal, which gives it
 		// the part w of its fair share. Else its cost is scaled up: it still
 		// takes what others have no room for, but an idle fleet, whose costs

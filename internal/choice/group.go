@@ -13,14 +13,24 @@ type Group struct {
 	histograms bool
 
 	anyProven atomic.Bool
-	typical   atomic.Uint64 // float64 bits: the fleet's mean per-request time, ns
-	weight    atomic.Uint64 // float64 bits: the fleet's mean weight
-	panicking atomic.Bool   // the filters would leave too few
-	refreshAt atomic.Int64  // when the fields above are to be computed anew
+	typical   float       // the fleet's mean per-request time, ns
+	weight    float       // the fleet's mean weight
+	others    float       // calls of other clients in flight at an endpoint, usually
+	ownShare  float       // of the calls in flight, those that are this client's
+	panicking atomic.Bool // the filters would leave too few
+	refreshAt atomic.Int64
 
 	fresh freshList
 	curve curve
+
+	inFlight, own pooled // calls at an endpoint: all, and this client's
 }
+
+// float is a float64 that may be read and written concurrently.
+type float struct{ bits atomic.Uint64 }
+
+func (f *float) load() float64   { return math.Float64frombits(f.bits.Load()) }
+func (f *float) store(x float64) { f.bits.Store(math.Float64bits(x)) }
 
 // refreshInterval is how often the fleet as a whole is looked at. It is done
 // within a pick, so that it costs nothing while there are none.
@@ -31,8 +41,9 @@ const refreshInterval = int64(100 * time.Millisecond)
 func NewGroup(p Params, histograms bool) *Group {
 	g := &Group{histograms: histograms}
 	g.SetParams(p)
-	g.weight.Store(math.Float64bits(1))
-	g.typical.Store(math.Float64bits(unknownPerRequest))
+	g.weight.store(1)
+	g.ownShare.store(1)
+	g.typical.store(unknownPerRequest)
 	return g
 }
 
@@ -42,15 +53,15 @@ func (g *Group) SetParams(p Params) { g.current.Store(&p) }
 func (g *Group) params() *Params { return g.current.Load() }
 
 // prior is the per-request time of an endpoint of which nothing is known.
-func (g *Group) prior() float64 { return math.Float64frombits(g.typical.Load()) }
+func (g *Group) prior() float64 { return g.typical.load() }
 
 // suppose takes the first per-request time that anybody shows for typical,
 // so that the endpoints that have shown none yet compare to it. It returns what
 // is typical.
 func (g *Group) suppose(perRequest float64) float64 {
 	unknown := math.Float64bits(unknownPerRequest)
-	if g.typical.Load() == unknown {
-		g.typical.CompareAndSwap(unknown, math.Float64bits(perRequest))
+	if g.typical.bits.Load() == unknown {
+		g.typical.bits.CompareAndSwap(unknown, math.Float64bits(perRequest))
 	}
 	return g.prior()
 }
@@ -58,42 +69,76 @@ func (g *Group) suppose(perRequest float64) float64 {
 // refresh looks at the whole fleet.
 func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	o := g.outlook(now)
-	var (
-		logSum, known float64
-		weight        float64
-		passedOver    int
-		proven        bool
-	)
+	var c census
 	for _, e := range endpoints {
-		f := e.facts.load()
-		if k := o.fade(f.perRequestAt); k > 0 && f.perRequest > 0 {
-			logSum += k * math.Log(f.perRequest)
-			known += k
-		}
-		if e.InProbation() {
-			weight += o.params.SlowStartMinWeight // what it will begin with
-		} else {
-			weight += e.weight(&o)
-		}
-		if e.filtered(&o, &f) != 0 {
-			passedOver++
-		}
-		proven = proven || !e.InProbation()
+		c.count(&o, e)
 	}
-	if known > 0 {
-		g.typical.Store(math.Float64bits(math.Exp(logSum / known)))
+	if c.timed > 0 {
+		g.typical.store(math.Exp(c.logPerRequest / c.timed))
 	}
-	if weight > 0 {
-		g.weight.Store(math.Float64bits(weight / float64(len(endpoints))))
+	if c.weight > 0 {
+		g.weight.store(c.weight / float64(len(endpoints)))
 	}
-	left := float64(len(endpoints)-passedOver) / float64(max(len(endpoints), 1))
+	if c.heard > 0 {
+		g.inFlight.add(c.inFlight/c.heard, 1, enoughCensuses)
+		g.own.add(c.own/c.heard, 1, enoughCensuses)
+		inFlight, own := g.inFlight.value(), g.own.value()
+		g.others.store(max(inFlight-own, 0))
+		g.ownShare.store(min(own/max(inFlight, 1e-9), 1))
+	} else {
+		g.others.store(0)
+	}
+	left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
 	g.panicking.Store(left < o.params.PanicThreshold)
-	g.anyProven.Store(proven)
+	g.anyProven.Store(c.proven)
 	g.refreshAt.Store(now + refreshInterval)
+}
+
+// enoughCensuses is over how many the calls in flight are averaged.
+const enoughCensuses = 10
+
+// census sums up what is known of a fleet's endpoints; what is old counts less.
+type census struct {
+	logPerRequest, timed float64 // the latter: of how many endpoints it is known
+	inFlight, own, heard float64
+	weight               float64
+	passedOver           int
+	proven               bool
+}
+
+func (c *census) count(o *outlook, e *Endpoint) {
+	f := e.facts.load()
+	if known := o.fade(f.perRequestAt); known > 0 && f.perRequest > 0 {
+		c.logPerRequest += known * math.Log(f.perRequest)
+		c.timed += known
+	}
+	if known := o.fade(f.reportedAt); known > 0 {
+		own, all := float64(e.inFlight()), 0.0
+		switch {
+		case f.inFlight >= 0:
+			all = float64(f.inFlightMean)
+		case f.utilization >= 0:
+			all = own + utilizationQueue(f.utilization)
+		default:
+			all = own
+		}
+		c.inFlight += known * all
+		c.own += known * own
+		c.heard += known
+	}
+	if e.InProbation() {
+		c.weight += o.params.SlowStartMinWeight // what it will begin with
+	} else {
+		c.weight += e.weight(o)
+		c.proven = true
+	}
+	if e.filtered(o, &f) != 0 {
+		c.passedOver++
+	}
 }
 
 // relative is a weight as a part of the fleet's mean: when all are new, none is
 // held back, and when most are, the few others are not buried.
 func (g *Group) relative(weight float64) float64 {
-	return min(weight/math.Float64frombits(g.weight.Load()), 1)
+	return min(weight/g.weight.load(), 1)
 }

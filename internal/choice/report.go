@@ -62,7 +62,8 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 	if valid(r.InFlight) {
 		n := min(r.InFlight, math.MaxFloat32)
 		e.inFlightMean.add(n, known, enoughReports)
-		k.inFlight, k.inFlightMean = float32(n), float32(e.inFlightMean.value)
+		k.inFlight = float32(n)
+		e.expectQueue()
 	}
 	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
 		// The server has seen what this client has begun until now.
