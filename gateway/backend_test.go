@@ -55,6 +55,7 @@ type library struct {
 
 	sent           atomic.Int64 // books that were streamed
 	uploads, chats atomic.Int64 // streams whose callers ended them
+	failures       atomic.Int64 // calls of Flaky
 }
 
 func (l *library) saw(method string, m proto.Message) {
@@ -242,6 +243,24 @@ func (l *library) UploadBooks(stream grpc.ClientStreamingServer[testv1.UploadBoo
 		l.saw("UploadBooks", r)
 		count++
 	}
+}
+
+func (l *library) Scarce(_ context.Context, r *testv1.ScarceRequest) (*testv1.ScarceResponse, error) {
+	l.saw("Scarce", r)
+	return &testv1.ScarceResponse{}, nil
+}
+
+func (l *library) Vital(_ context.Context, r *testv1.VitalRequest) (*testv1.VitalResponse, error) {
+	l.saw("Vital", r)
+	return &testv1.VitalResponse{}, nil
+}
+
+func (l *library) Flaky(_ context.Context, r *testv1.FlakyRequest) (*testv1.FlakyResponse, error) {
+	l.saw("Flaky", r)
+	if l.failures.Add(1) <= int64(r.GetFailures()) {
+		return nil, status.Error(codes.Unavailable, "not now")
+	}
+	return &testv1.FlakyResponse{Failures: r.GetFailures()}, nil
 }
 
 func (l *library) UploadInto(stream grpc.ClientStreamingServer[testv1.UploadIntoRequest, testv1.UploadIntoResponse]) error {
@@ -442,8 +461,8 @@ func (l *logBuffer) String() string {
 }
 
 // newDoor returns a gateway in front of a library over bufconn. change may
-// adapt its config.
-func newDoor(t testing.TB, change func(*gateway.Config)) *door {
+// adapt its config, and serve how the library is mounted.
+func newDoor(t testing.TB, change func(*gateway.Config), serve ...func(*libraryService)) *door {
 	t.Helper()
 	d := &door{t: t, library: &library{gone: make(chan struct{})}, logs: &logBuffer{}}
 	d.conn = dialLibrary(t, d.library)
@@ -468,17 +487,23 @@ func newDoor(t testing.TB, change func(*gateway.Config)) *door {
 	if d.Gateway, err = gateway.New(config); err != nil {
 		t.Fatal(err)
 	}
-	if err := mountLibrary(d.Gateway, d.conn); err != nil {
+	if err := mountLibrary(d.Gateway, d.conn, serve...); err != nil {
 		t.Fatal(err)
 	}
 	return d
 }
 
-func mountLibrary(g *gateway.Gateway, conn grpc.ClientConnInterface) error {
-	return gateway.Mount(g, gateway.Service[testv1.LibraryServiceClient]{
+type libraryService = gateway.Service[testv1.LibraryServiceClient]
+
+func mountLibrary(g *gateway.Gateway, conn grpc.ClientConnInterface, change ...func(*libraryService)) error {
+	service := libraryService{
 		Desc: &testv1.LibraryService_ServiceDesc, Conn: conn,
 		NewClient: testv1.NewLibraryServiceClient, Register: testv1.RegisterLibraryServiceHandlerClient,
-	})
+	}
+	for _, c := range change {
+		c(&service)
+	}
+	return gateway.Mount(g, service)
 }
 
 func dialLibrary(t testing.TB, l *library) *grpc.ClientConn {

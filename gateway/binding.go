@@ -14,6 +14,8 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
 	"github.com/evenkeel/evenkeel/gateway/internal/query"
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
+	"github.com/evenkeel/evenkeel/gateway/overload"
+	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
 // A binding is one way to call a method by HTTP: a verb and a path template,
@@ -32,6 +34,11 @@ type binding struct {
 	bodyType  protoreflect.MessageType // nil if the body is no message
 	message   protoreflect.MessageType // of the request
 	handler   runtime.HandlerFunc
+
+	rates    *ratelimit.Limiter // with those of the method
+	limited  bool               // by any
+	overload *overload.Limiter  // nil for none
+	priority overload.Priority
 
 	pathFields  []string                       // paths in proto names that the path sets
 	bodyIsMedia bool                           // the body is a google.api.HttpBody

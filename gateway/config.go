@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
+	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
 // Config says how a [Gateway] behaves. Its zero value is safe: with it, only
@@ -30,6 +31,12 @@ type Config struct {
 
 	// Limits bound what one caller can make the gateway hold.
 	Limits Limits
+
+	// RateLimit bounds how often callers may call. Its policies hold for all
+	// methods, those of the option evenkeel.gateway.v1.limits for one besides.
+	// Default: only those, counted in this process. Method is not looked at,
+	// and Logger is the one above if none is given.
+	RateLimit ratelimit.Config
 
 	// Timeouts bound how long things may take.
 	Timeouts Timeouts

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/gateway/identity"
+	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
 // complete checks a config and sets its defaults. An error starts with the
@@ -19,6 +20,12 @@ func (c *Config) complete() error {
 	setDefault(&c.Realm, "evenkeel")
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.RateLimit.Logger == nil {
+		c.RateLimit.Logger = c.Logger
+	}
+	if c.RateLimit.Address == nil {
+		c.RateLimit.Address = ratelimit.RemoteAddress
 	}
 	return cmp.Or(
 		c.checkAuthenticators(),

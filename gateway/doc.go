@@ -30,21 +30,26 @@
 //     written.
 //  4. The caller is authenticated: 401 if credentials do not hold, 400 if there
 //     is more than one. See package auth.
-//  5. The caller is authorized by the method's option
+//  5. The call is counted against its rates, those of Config.RateLimit and of
+//     the method's option evenkeel.gateway.v1.limits: 429. So is one whose
+//     credentials do not hold. See package ratelimit.
+//  6. The caller is authorized by the method's option
 //     evenkeel.gateway.v1.access: 401 without credentials, 403 if a scope is
 //     missing.
-//  6. Accept must be met (406), every query parameter be known, settable and
+//  7. In overload, what matters least is answered 503, if the service was
+//     mounted with a limiter. See package overload.
+//  8. Accept must be met (406), every query parameter be known, settable and
 //     valid (400), If-Match be one tag that the request has a field for (400),
 //     Grpc-Timeout be a timeout (400).
-//  7. The body is read: only where the method takes one, as application/json
+//  9. The body is read: only where the method takes one, as application/json
 //     (415), plain or gzip, below a size before and after inflating (413), in
 //     time (408), not too deep (400). A google.api.HttpBody is taken as any
 //     media type.
-//  8. The generated handler decodes it. Unknown fields and enum names, fields
+//  10. The generated handler decodes it. Unknown fields and enum names, fields
 //     that are there twice, bytes behind the value and numbers out of range are
 //     answered 400 with the field's path.
-//  9. The request is checked against its protovalidate rules (400).
-//  10. It is called with the caller's identity on it, see package identity, and
+//  11. The request is checked against its protovalidate rules (400).
+//  12. It is called with the caller's identity on it, see package identity, and
 //     within the caller's deadline, capped.
 //
 // Nothing of a body is read, and nothing in a request is told to be wrong, for

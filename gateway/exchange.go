@@ -89,14 +89,8 @@ func (x *exchange) prepare() *problem.Problem {
 	if p := x.findRoute(); p != nil || x.binding == nil {
 		return p
 	}
-	if p := x.authenticate(); p != nil {
-		return p
-	}
-	if p := x.authorize(); p != nil {
-		return p
-	}
 	for _, step := range []func() *problem.Problem{
-		x.parseQuery, x.negotiate, x.checkPath, x.checkQuery, x.readIfMatch, x.readLastEventID,
+		x.letIn, x.authorize, x.shed, x.parseQuery, x.negotiate, x.checkPath, x.checkQuery, x.readIfMatch, x.readLastEventID,
 	} {
 		if p := step(); p != nil {
 			return p

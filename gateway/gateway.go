@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
+	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
 // A Gateway is a front door. Its methods may be called concurrently.
@@ -18,6 +19,7 @@ type Gateway struct {
 	// withEnumNumbers is for callers that ask for them, see alternative.
 	withEnumNumbers *marshaler
 	validator       *validator
+	rates           *ratelimit.Limiter
 
 	tree     atomic.Pointer[route.Tree[*binding]]
 	draining atomic.Bool
@@ -40,7 +42,11 @@ func New(config Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)
 	}
-	g := &Gateway{config: config, validator: rules, marshaler: newMarshaler(config.JSON, config.Lenient)}
+	rates, err := ratelimit.New(config.RateLimit)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: Config.RateLimit: %w", err)
+	}
+	g := &Gateway{config: config, validator: rules, rates: rates, marshaler: newMarshaler(config.JSON, config.Lenient)}
 	numbers := config.JSON
 	numbers.EnumNumbers = true
 	g.withEnumNumbers = newMarshaler(numbers, config.Lenient)

@@ -14,6 +14,8 @@ import (
 
 	"github.com/evenkeel/evenkeel/gateway/internal/access"
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
+	"github.com/evenkeel/evenkeel/gateway/overload"
+	"github.com/evenkeel/evenkeel/gateway/retry"
 	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
 
@@ -36,6 +38,15 @@ type Service[C any] struct {
 	// option itself cannot be named. Default none.
 	Access map[string]*gatewayv1.Access
 
+	// Retry makes calls again where that does no harm, and gives each less time
+	// than its caller has, see package retry. Default nil: calls are made once.
+	Retry *retry.Config
+
+	// Overload bounds how many calls are in flight to Conn, by how long they
+	// take, and refuses first what matters least, see package overload. Use one
+	// limiter for all services behind the same backends. Default nil: no bound.
+	Overload *overload.Limiter
+
 	// DecodeReplies builds each reply before it is written as JSON. Default
 	// false: a reply that nothing has to look into is written from its bytes,
 	// and interceptors of Conn see it as a message that holds nothing but
@@ -57,9 +68,13 @@ func Mount[C any](g *Gateway, service Service[C]) error {
 	if service.Desc == nil || service.Conn == nil || service.NewClient == nil || service.Register == nil {
 		return errors.New("gateway: Mount: Desc, Conn, NewClient and Register must all be set")
 	}
-	m := &mounting{gateway: g, name: service.Desc.ServiceName, conn: service.Conn, access: service.Access}
+	m := &mounting{gateway: g, name: service.Desc.ServiceName, conn: service.Conn, access: service.Access, overload: service.Overload}
+	conn, err := protected(service.Conn, service.Retry, service.Overload)
+	if err != nil {
+		return fmt.Errorf("gateway: Mount %s: %w", m.name, err)
+	}
 	mux := m.newMux()
-	client := service.NewClient(&upstream{conn: service.Conn, decodeReplies: service.DecodeReplies})
+	client := service.NewClient(&upstream{conn: conn, decodeReplies: service.DecodeReplies})
 	if err := service.Register(context.Background(), mux, client); err != nil {
 		return fmt.Errorf("gateway: Mount %s: %w", m.name, err)
 	}
@@ -75,6 +90,7 @@ type mounting struct {
 	name     string
 	conn     grpc.ClientConnInterface
 	access   map[string]*gatewayv1.Access
+	overload *overload.Limiter
 	handlers []runtime.HandlerFunc // in the order of their registration
 	bindings []*binding
 }
@@ -149,6 +165,11 @@ func (m *mounting) readMethods(service protoreflect.ServiceDescriptor) error {
 		if err != nil {
 			errs = append(errs, fmt.Errorf("method %s: %w", method.Name(), err))
 			continue
+		}
+		for _, b := range bindings {
+			if err := m.protect(b); err != nil {
+				errs = append(errs, fmt.Errorf("method %s: %w", method.Name(), err))
+			}
 		}
 		m.bindings = append(m.bindings, bindings...)
 	}

@@ -3061,11 +3061,251 @@ func (*NumberRequest) Descriptor() ([]byte, []int) {
 	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{52}
 }
 
+// Nothing.
+type ScarceRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScarceRequest) Reset() {
+	*x = ScarceRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScarceRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScarceRequest) ProtoMessage() {}
+
+func (x *ScarceRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScarceRequest.ProtoReflect.Descriptor instead.
+func (*ScarceRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{53}
+}
+
+// Nothing.
+type ScarceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScarceResponse) Reset() {
+	*x = ScarceResponse{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScarceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScarceResponse) ProtoMessage() {}
+
+func (x *ScarceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScarceResponse.ProtoReflect.Descriptor instead.
+func (*ScarceResponse) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{54}
+}
+
+// Nothing.
+type VitalRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VitalRequest) Reset() {
+	*x = VitalRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VitalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VitalRequest) ProtoMessage() {}
+
+func (x *VitalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VitalRequest.ProtoReflect.Descriptor instead.
+func (*VitalRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{55}
+}
+
+// Nothing.
+type VitalResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VitalResponse) Reset() {
+	*x = VitalResponse{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VitalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VitalResponse) ProtoMessage() {}
+
+func (x *VitalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VitalResponse.ProtoReflect.Descriptor instead.
+func (*VitalResponse) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{56}
+}
+
+// How often to fail.
+type FlakyRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// So often.
+	Failures      int32 `protobuf:"varint,1,opt,name=failures,proto3" json:"failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlakyRequest) Reset() {
+	*x = FlakyRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlakyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlakyRequest) ProtoMessage() {}
+
+func (x *FlakyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlakyRequest.ProtoReflect.Descriptor instead.
+func (*FlakyRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *FlakyRequest) GetFailures() int32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+// How often it did.
+type FlakyResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// So often.
+	Failures      int32 `protobuf:"varint,1,opt,name=failures,proto3" json:"failures,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FlakyResponse) Reset() {
+	*x = FlakyResponse{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FlakyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FlakyResponse) ProtoMessage() {}
+
+func (x *FlakyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FlakyResponse.ProtoReflect.Descriptor instead.
+func (*FlakyResponse) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *FlakyResponse) GetFailures() int32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
 var File_evenkeel_test_v1_library_proto protoreflect.FileDescriptor
 
 const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\n" +
-	"\x1eevenkeel/test/v1/library.proto\x12\x10evenkeel.test.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a evenkeel/gateway/v1/answer.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\xe6\x02\n" +
+	"\x1eevenkeel/test/v1/library.proto\x12\x10evenkeel.test.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a evenkeel/gateway/v1/answer.proto\x1a evenkeel/gateway/v1/limits.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\xe6\x02\n" +
 	"\x04Book\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\x05title\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182R\x05title\x12+\n" +
@@ -3259,11 +3499,19 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x0eContentRequest\"\x0f\n" +
 	"\rStreamRequest\"\x0f\n" +
 	"\rEventsRequest\"\x0f\n" +
-	"\rNumberRequest*=\n" +
+	"\rNumberRequest\"\x0f\n" +
+	"\rScarceRequest\"\x10\n" +
+	"\x0eScarceResponse\"\x0e\n" +
+	"\fVitalRequest\"\x0f\n" +
+	"\rVitalResponse\"*\n" +
+	"\fFlakyRequest\x12\x1a\n" +
+	"\bfailures\x18\x01 \x01(\x05R\bfailures\"+\n" +
+	"\rFlakyResponse\x12\x1a\n" +
+	"\bfailures\x18\x01 \x01(\x05R\bfailures*=\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_FICTION\x10\x01\x12\r\n" +
-	"\tKIND_FACT\x10\x022\xb9\x1a\n" +
+	"\tKIND_FACT\x10\x022\xa0\x1d\n" +
 	"\x0eLibraryService\x12{\n" +
 	"\aGetBook\x12 .evenkeel.test.v1.GetBookRequest\x1a\x16.evenkeel.test.v1.Book\"6\xf2\xed\x18\x0e\x12\f\n" +
 	"\n" +
@@ -3306,7 +3554,14 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x06WhoAmI\x12\x1f.evenkeel.test.v1.WhoAmIRequest\x1a .evenkeel.test.v1.WhoAmIResponse\"\x18\xf2\xed\x18\x02\x18\x01\x82\xd3\xe4\x93\x02\f\x12\n" +
 	"/v1/whoami\x12\\\n" +
 	"\x04Fail\x12\x1d.evenkeel.test.v1.FailRequest\x1a\x16.google.protobuf.Empty\"\x1d\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/fail/{code}\x12a\n" +
-	"\x05Sleep\x12\x1e.evenkeel.test.v1.SleepRequest\x1a\x1f.evenkeel.test.v1.SleepResponse\"\x17\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\v\x12\t/v1/sleep\x12x\n" +
+	"\x05Sleep\x12\x1e.evenkeel.test.v1.SleepRequest\x1a\x1f.evenkeel.test.v1.SleepResponse\"\x17\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\v\x12\t/v1/sleep\x12\x8d\x01\n" +
+	"\x06Scarce\x12\x1f.evenkeel.test.v1.ScarceRequest\x1a .evenkeel.test.v1.ScarceResponse\"@\xf2\xed\x18\x02\b\x01\xc2\xee\x18\x13\n" +
+	"\x0f\n" +
+	"\x06scarce\x10\x02\x1a\x03\b\x90\x1c\x10\x03\x82\xd3\xe4\x93\x02\x1dZ\x0f:\x01*\"\n" +
+	"/v1/scarce\x12\n" +
+	"/v1/scarce\x12g\n" +
+	"\x05Vital\x12\x1e.evenkeel.test.v1.VitalRequest\x1a\x1f.evenkeel.test.v1.VitalResponse\"\x1d\xf2\xed\x18\x02\b\x01\xc2\xee\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\v\x12\t/v1/vital\x12l\n" +
+	"\x05Flaky\x12\x1e.evenkeel.test.v1.FlakyRequest\x1a\x1f.evenkeel.test.v1.FlakyResponse\"\"\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/flaky/{failures}\x12x\n" +
 	"\n" +
 	"WatchBooks\x12#.evenkeel.test.v1.WatchBooksRequest\x1a$.evenkeel.test.v1.WatchBooksResponse\"\x1d\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/books:watch0\x01\x12\x7f\n" +
 	"\vUploadBooks\x12$.evenkeel.test.v1.UploadBooksRequest\x1a%.evenkeel.test.v1.UploadBooksResponse\"!\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x15:\x01*\"\x10/v1/books:upload(\x01\x12\x83\x01\n" +
@@ -3357,7 +3612,7 @@ func file_evenkeel_test_v1_library_proto_rawDescGZIP() []byte {
 }
 
 var file_evenkeel_test_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 58)
+var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
 var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(Kind)(0),                     // 0: evenkeel.test.v1.Kind
 	(*Book)(nil),                  // 1: evenkeel.test.v1.Book
@@ -3413,55 +3668,61 @@ var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(*StreamRequest)(nil),         // 51: evenkeel.test.v1.StreamRequest
 	(*EventsRequest)(nil),         // 52: evenkeel.test.v1.EventsRequest
 	(*NumberRequest)(nil),         // 53: evenkeel.test.v1.NumberRequest
-	nil,                           // 54: evenkeel.test.v1.Book.LabelsEntry
-	nil,                           // 55: evenkeel.test.v1.Note.LabelsEntry
-	nil,                           // 56: evenkeel.test.v1.EchoRequest.CountsEntry
-	nil,                           // 57: evenkeel.test.v1.EchoRequest.ByNameEntry
-	nil,                           // 58: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	(*fieldmaskpb.FieldMask)(nil), // 59: google.protobuf.FieldMask
-	(*timestamppb.Timestamp)(nil), // 60: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 61: google.protobuf.Struct
-	(*httpbody.HttpBody)(nil),     // 62: google.api.HttpBody
-	(*durationpb.Duration)(nil),   // 63: google.protobuf.Duration
-	(*wrapperspb.Int32Value)(nil), // 64: google.protobuf.Int32Value
-	(*structpb.Value)(nil),        // 65: google.protobuf.Value
-	(*emptypb.Empty)(nil),         // 66: google.protobuf.Empty
+	(*ScarceRequest)(nil),         // 54: evenkeel.test.v1.ScarceRequest
+	(*ScarceResponse)(nil),        // 55: evenkeel.test.v1.ScarceResponse
+	(*VitalRequest)(nil),          // 56: evenkeel.test.v1.VitalRequest
+	(*VitalResponse)(nil),         // 57: evenkeel.test.v1.VitalResponse
+	(*FlakyRequest)(nil),          // 58: evenkeel.test.v1.FlakyRequest
+	(*FlakyResponse)(nil),         // 59: evenkeel.test.v1.FlakyResponse
+	nil,                           // 60: evenkeel.test.v1.Book.LabelsEntry
+	nil,                           // 61: evenkeel.test.v1.Note.LabelsEntry
+	nil,                           // 62: evenkeel.test.v1.EchoRequest.CountsEntry
+	nil,                           // 63: evenkeel.test.v1.EchoRequest.ByNameEntry
+	nil,                           // 64: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	(*fieldmaskpb.FieldMask)(nil), // 65: google.protobuf.FieldMask
+	(*timestamppb.Timestamp)(nil), // 66: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 67: google.protobuf.Struct
+	(*httpbody.HttpBody)(nil),     // 68: google.api.HttpBody
+	(*durationpb.Duration)(nil),   // 69: google.protobuf.Duration
+	(*wrapperspb.Int32Value)(nil), // 70: google.protobuf.Int32Value
+	(*structpb.Value)(nil),        // 71: google.protobuf.Value
+	(*emptypb.Empty)(nil),         // 72: google.protobuf.Empty
 }
 var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	2,  // 0: evenkeel.test.v1.Book.authors:type_name -> evenkeel.test.v1.Author
-	54, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
+	60, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
 	0,  // 2: evenkeel.test.v1.Book.kind:type_name -> evenkeel.test.v1.Kind
 	1,  // 3: evenkeel.test.v1.ListBooksResponse.books:type_name -> evenkeel.test.v1.Book
 	1,  // 4: evenkeel.test.v1.CreateBookRequest.book:type_name -> evenkeel.test.v1.Book
 	1,  // 5: evenkeel.test.v1.UpdateBookRequest.book:type_name -> evenkeel.test.v1.Book
-	59, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
+	65, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 7: evenkeel.test.v1.Note.author:type_name -> evenkeel.test.v1.Author
-	55, // 8: evenkeel.test.v1.Note.labels:type_name -> evenkeel.test.v1.Note.LabelsEntry
-	60, // 9: evenkeel.test.v1.Note.time:type_name -> google.protobuf.Timestamp
-	61, // 10: evenkeel.test.v1.Note.extra:type_name -> google.protobuf.Struct
+	61, // 8: evenkeel.test.v1.Note.labels:type_name -> evenkeel.test.v1.Note.LabelsEntry
+	66, // 9: evenkeel.test.v1.Note.time:type_name -> google.protobuf.Timestamp
+	67, // 10: evenkeel.test.v1.Note.extra:type_name -> google.protobuf.Struct
 	9,  // 11: evenkeel.test.v1.CreateNoteRequest.note:type_name -> evenkeel.test.v1.Note
 	9,  // 12: evenkeel.test.v1.UpdateNoteRequest.note:type_name -> evenkeel.test.v1.Note
-	59, // 13: evenkeel.test.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
-	62, // 14: evenkeel.test.v1.WriteFileRequest.file:type_name -> google.api.HttpBody
-	62, // 15: evenkeel.test.v1.UploadFileRequest.file:type_name -> google.api.HttpBody
-	63, // 16: evenkeel.test.v1.WatchEventsRequest.pause:type_name -> google.protobuf.Duration
+	65, // 13: evenkeel.test.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
+	68, // 14: evenkeel.test.v1.WriteFileRequest.file:type_name -> google.api.HttpBody
+	68, // 15: evenkeel.test.v1.UploadFileRequest.file:type_name -> google.api.HttpBody
+	69, // 16: evenkeel.test.v1.WatchEventsRequest.pause:type_name -> google.protobuf.Duration
 	0,  // 17: evenkeel.test.v1.EchoRequest.kind:type_name -> evenkeel.test.v1.Kind
-	56, // 18: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
+	62, // 18: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
 	24, // 19: evenkeel.test.v1.EchoRequest.nested:type_name -> evenkeel.test.v1.Nested
-	60, // 20: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
-	63, // 21: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
-	59, // 22: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
-	64, // 23: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
-	61, // 24: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
+	66, // 20: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
+	69, // 21: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
+	65, // 22: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
+	70, // 23: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
+	67, // 24: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
 	24, // 25: evenkeel.test.v1.EchoRequest.several:type_name -> evenkeel.test.v1.Nested
-	57, // 26: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
+	63, // 26: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
 	0,  // 27: evenkeel.test.v1.EchoRequest.kinds:type_name -> evenkeel.test.v1.Kind
-	65, // 28: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
+	71, // 28: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
 	24, // 29: evenkeel.test.v1.Nested.deeper:type_name -> evenkeel.test.v1.Nested
 	23, // 30: evenkeel.test.v1.EchoResponse.echoed:type_name -> evenkeel.test.v1.EchoRequest
-	58, // 31: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	63, // 32: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
-	63, // 33: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
+	64, // 31: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	69, // 32: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
+	69, // 33: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
 	1,  // 34: evenkeel.test.v1.WatchBooksResponse.book:type_name -> evenkeel.test.v1.Book
 	1,  // 35: evenkeel.test.v1.UploadBooksRequest.book:type_name -> evenkeel.test.v1.Book
 	1,  // 36: evenkeel.test.v1.UploadIntoRequest.book:type_name -> evenkeel.test.v1.Book
@@ -3476,7 +3737,7 @@ var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	12, // 45: evenkeel.test.v1.LibraryService.UpdateNote:input_type -> evenkeel.test.v1.UpdateNoteRequest
 	13, // 46: evenkeel.test.v1.LibraryService.DeleteNote:input_type -> evenkeel.test.v1.DeleteNoteRequest
 	14, // 47: evenkeel.test.v1.LibraryService.WriteFile:input_type -> evenkeel.test.v1.WriteFileRequest
-	62, // 48: evenkeel.test.v1.LibraryService.Reflect:input_type -> google.api.HttpBody
+	68, // 48: evenkeel.test.v1.LibraryService.Reflect:input_type -> google.api.HttpBody
 	15, // 49: evenkeel.test.v1.LibraryService.UploadFile:input_type -> evenkeel.test.v1.UploadFileRequest
 	17, // 50: evenkeel.test.v1.LibraryService.WatchEvents:input_type -> evenkeel.test.v1.WatchEventsRequest
 	7,  // 51: evenkeel.test.v1.LibraryService.UpdateBook:input_type -> evenkeel.test.v1.UpdateBookRequest
@@ -3489,65 +3750,71 @@ var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	26, // 58: evenkeel.test.v1.LibraryService.WhoAmI:input_type -> evenkeel.test.v1.WhoAmIRequest
 	28, // 59: evenkeel.test.v1.LibraryService.Fail:input_type -> evenkeel.test.v1.FailRequest
 	29, // 60: evenkeel.test.v1.LibraryService.Sleep:input_type -> evenkeel.test.v1.SleepRequest
-	31, // 61: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
-	33, // 62: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
-	35, // 63: evenkeel.test.v1.LibraryService.UploadInto:input_type -> evenkeel.test.v1.UploadIntoRequest
-	37, // 64: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
-	39, // 65: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
-	48, // 66: evenkeel.test.v1.AnswerService.NoField:input_type -> evenkeel.test.v1.NoFieldRequest
-	49, // 67: evenkeel.test.v1.AnswerService.NoPath:input_type -> evenkeel.test.v1.NoPathRequest
-	50, // 68: evenkeel.test.v1.AnswerService.Content:input_type -> evenkeel.test.v1.ContentRequest
-	51, // 69: evenkeel.test.v1.AnswerService.Stream:input_type -> evenkeel.test.v1.StreamRequest
-	52, // 70: evenkeel.test.v1.AnswerService.Events:input_type -> evenkeel.test.v1.EventsRequest
-	53, // 71: evenkeel.test.v1.AnswerService.Number:input_type -> evenkeel.test.v1.NumberRequest
-	40, // 72: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
-	41, // 73: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
-	42, // 74: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
-	43, // 75: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
-	44, // 76: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
-	46, // 77: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
-	47, // 78: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
-	1,  // 79: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
-	5,  // 80: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
-	1,  // 81: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
-	9,  // 82: evenkeel.test.v1.LibraryService.CreateNote:output_type -> evenkeel.test.v1.Note
-	9,  // 83: evenkeel.test.v1.LibraryService.GetNote:output_type -> evenkeel.test.v1.Note
-	9,  // 84: evenkeel.test.v1.LibraryService.UpdateNote:output_type -> evenkeel.test.v1.Note
-	66, // 85: evenkeel.test.v1.LibraryService.DeleteNote:output_type -> google.protobuf.Empty
-	62, // 86: evenkeel.test.v1.LibraryService.WriteFile:output_type -> google.api.HttpBody
-	62, // 87: evenkeel.test.v1.LibraryService.Reflect:output_type -> google.api.HttpBody
-	16, // 88: evenkeel.test.v1.LibraryService.UploadFile:output_type -> evenkeel.test.v1.UploadFileResponse
-	18, // 89: evenkeel.test.v1.LibraryService.WatchEvents:output_type -> evenkeel.test.v1.WatchEventsResponse
-	1,  // 90: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
-	66, // 91: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
-	1,  // 92: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
-	1,  // 93: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
-	62, // 94: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
-	62, // 95: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
-	25, // 96: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
-	27, // 97: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
-	66, // 98: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
-	30, // 99: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
-	32, // 100: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
-	34, // 101: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
-	36, // 102: evenkeel.test.v1.LibraryService.UploadInto:output_type -> evenkeel.test.v1.UploadIntoResponse
-	38, // 103: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
-	66, // 104: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
-	1,  // 105: evenkeel.test.v1.AnswerService.NoField:output_type -> evenkeel.test.v1.Book
-	1,  // 106: evenkeel.test.v1.AnswerService.NoPath:output_type -> evenkeel.test.v1.Book
-	1,  // 107: evenkeel.test.v1.AnswerService.Content:output_type -> evenkeel.test.v1.Book
-	1,  // 108: evenkeel.test.v1.AnswerService.Stream:output_type -> evenkeel.test.v1.Book
-	1,  // 109: evenkeel.test.v1.AnswerService.Events:output_type -> evenkeel.test.v1.Book
-	1,  // 110: evenkeel.test.v1.AnswerService.Number:output_type -> evenkeel.test.v1.Book
-	66, // 111: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
-	66, // 112: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
-	66, // 113: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
-	66, // 114: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
-	66, // 115: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
-	66, // 116: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
-	66, // 117: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
-	79, // [79:118] is the sub-list for method output_type
-	40, // [40:79] is the sub-list for method input_type
+	54, // 61: evenkeel.test.v1.LibraryService.Scarce:input_type -> evenkeel.test.v1.ScarceRequest
+	56, // 62: evenkeel.test.v1.LibraryService.Vital:input_type -> evenkeel.test.v1.VitalRequest
+	58, // 63: evenkeel.test.v1.LibraryService.Flaky:input_type -> evenkeel.test.v1.FlakyRequest
+	31, // 64: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
+	33, // 65: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
+	35, // 66: evenkeel.test.v1.LibraryService.UploadInto:input_type -> evenkeel.test.v1.UploadIntoRequest
+	37, // 67: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
+	39, // 68: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
+	48, // 69: evenkeel.test.v1.AnswerService.NoField:input_type -> evenkeel.test.v1.NoFieldRequest
+	49, // 70: evenkeel.test.v1.AnswerService.NoPath:input_type -> evenkeel.test.v1.NoPathRequest
+	50, // 71: evenkeel.test.v1.AnswerService.Content:input_type -> evenkeel.test.v1.ContentRequest
+	51, // 72: evenkeel.test.v1.AnswerService.Stream:input_type -> evenkeel.test.v1.StreamRequest
+	52, // 73: evenkeel.test.v1.AnswerService.Events:input_type -> evenkeel.test.v1.EventsRequest
+	53, // 74: evenkeel.test.v1.AnswerService.Number:input_type -> evenkeel.test.v1.NumberRequest
+	40, // 75: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
+	41, // 76: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
+	42, // 77: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
+	43, // 78: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
+	44, // 79: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
+	46, // 80: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
+	47, // 81: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
+	1,  // 82: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
+	5,  // 83: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
+	1,  // 84: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
+	9,  // 85: evenkeel.test.v1.LibraryService.CreateNote:output_type -> evenkeel.test.v1.Note
+	9,  // 86: evenkeel.test.v1.LibraryService.GetNote:output_type -> evenkeel.test.v1.Note
+	9,  // 87: evenkeel.test.v1.LibraryService.UpdateNote:output_type -> evenkeel.test.v1.Note
+	72, // 88: evenkeel.test.v1.LibraryService.DeleteNote:output_type -> google.protobuf.Empty
+	68, // 89: evenkeel.test.v1.LibraryService.WriteFile:output_type -> google.api.HttpBody
+	68, // 90: evenkeel.test.v1.LibraryService.Reflect:output_type -> google.api.HttpBody
+	16, // 91: evenkeel.test.v1.LibraryService.UploadFile:output_type -> evenkeel.test.v1.UploadFileResponse
+	18, // 92: evenkeel.test.v1.LibraryService.WatchEvents:output_type -> evenkeel.test.v1.WatchEventsResponse
+	1,  // 93: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
+	72, // 94: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
+	1,  // 95: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
+	1,  // 96: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
+	68, // 97: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
+	68, // 98: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
+	25, // 99: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
+	27, // 100: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
+	72, // 101: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
+	30, // 102: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
+	55, // 103: evenkeel.test.v1.LibraryService.Scarce:output_type -> evenkeel.test.v1.ScarceResponse
+	57, // 104: evenkeel.test.v1.LibraryService.Vital:output_type -> evenkeel.test.v1.VitalResponse
+	59, // 105: evenkeel.test.v1.LibraryService.Flaky:output_type -> evenkeel.test.v1.FlakyResponse
+	32, // 106: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
+	34, // 107: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
+	36, // 108: evenkeel.test.v1.LibraryService.UploadInto:output_type -> evenkeel.test.v1.UploadIntoResponse
+	38, // 109: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
+	72, // 110: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
+	1,  // 111: evenkeel.test.v1.AnswerService.NoField:output_type -> evenkeel.test.v1.Book
+	1,  // 112: evenkeel.test.v1.AnswerService.NoPath:output_type -> evenkeel.test.v1.Book
+	1,  // 113: evenkeel.test.v1.AnswerService.Content:output_type -> evenkeel.test.v1.Book
+	1,  // 114: evenkeel.test.v1.AnswerService.Stream:output_type -> evenkeel.test.v1.Book
+	1,  // 115: evenkeel.test.v1.AnswerService.Events:output_type -> evenkeel.test.v1.Book
+	1,  // 116: evenkeel.test.v1.AnswerService.Number:output_type -> evenkeel.test.v1.Book
+	72, // 117: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
+	72, // 118: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
+	72, // 119: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
+	72, // 120: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
+	72, // 121: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
+	72, // 122: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
+	72, // 123: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
+	82, // [82:124] is the sub-list for method output_type
+	40, // [40:82] is the sub-list for method input_type
 	40, // [40:40] is the sub-list for extension type_name
 	40, // [40:40] is the sub-list for extension extendee
 	0,  // [0:40] is the sub-list for field type_name
@@ -3570,7 +3837,7 @@ func file_evenkeel_test_v1_library_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evenkeel_test_v1_library_proto_rawDesc), len(file_evenkeel_test_v1_library_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   58,
+			NumMessages:   64,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

@@ -44,6 +44,9 @@ const (
 	LibraryService_WhoAmI_FullMethodName       = "/evenkeel.test.v1.LibraryService/WhoAmI"
 	LibraryService_Fail_FullMethodName         = "/evenkeel.test.v1.LibraryService/Fail"
 	LibraryService_Sleep_FullMethodName        = "/evenkeel.test.v1.LibraryService/Sleep"
+	LibraryService_Scarce_FullMethodName       = "/evenkeel.test.v1.LibraryService/Scarce"
+	LibraryService_Vital_FullMethodName        = "/evenkeel.test.v1.LibraryService/Vital"
+	LibraryService_Flaky_FullMethodName        = "/evenkeel.test.v1.LibraryService/Flaky"
 	LibraryService_WatchBooks_FullMethodName   = "/evenkeel.test.v1.LibraryService/WatchBooks"
 	LibraryService_UploadBooks_FullMethodName  = "/evenkeel.test.v1.LibraryService/UploadBooks"
 	LibraryService_UploadInto_FullMethodName   = "/evenkeel.test.v1.LibraryService/UploadInto"
@@ -100,6 +103,12 @@ type LibraryServiceClient interface {
 	Fail(ctx context.Context, in *FailRequest, opts ...grpc.CallOption) (*emptypb.Empty, error)
 	// Takes its time.
 	Sleep(ctx context.Context, in *SleepRequest, opts ...grpc.CallOption) (*SleepResponse, error)
+	// May be called twice an hour, if there is nothing better to do.
+	Scarce(ctx context.Context, in *ScarceRequest, opts ...grpc.CallOption) (*ScarceResponse, error)
+	// Is there whatever happens.
+	Vital(ctx context.Context, in *VitalRequest, opts ...grpc.CallOption) (*VitalResponse, error)
+	// Fails as often as it is told, and may be called again.
+	Flaky(ctx context.Context, in *FlakyRequest, opts ...grpc.CallOption) (*FlakyResponse, error)
 	// Streams books.
 	WatchBooks(ctx context.Context, in *WatchBooksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchBooksResponse], error)
 	// Takes a stream of books.
@@ -351,6 +360,36 @@ func (c *libraryServiceClient) Sleep(ctx context.Context, in *SleepRequest, opts
 	return out, nil
 }
 
+func (c *libraryServiceClient) Scarce(ctx context.Context, in *ScarceRequest, opts ...grpc.CallOption) (*ScarceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ScarceResponse)
+	err := c.cc.Invoke(ctx, LibraryService_Scarce_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) Vital(ctx context.Context, in *VitalRequest, opts ...grpc.CallOption) (*VitalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VitalResponse)
+	err := c.cc.Invoke(ctx, LibraryService_Vital_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) Flaky(ctx context.Context, in *FlakyRequest, opts ...grpc.CallOption) (*FlakyResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(FlakyResponse)
+	err := c.cc.Invoke(ctx, LibraryService_Flaky_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *libraryServiceClient) WatchBooks(ctx context.Context, in *WatchBooksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchBooksResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[3], LibraryService_WatchBooks_FullMethodName, cOpts...)
@@ -468,6 +507,12 @@ type LibraryServiceServer interface {
 	Fail(context.Context, *FailRequest) (*emptypb.Empty, error)
 	// Takes its time.
 	Sleep(context.Context, *SleepRequest) (*SleepResponse, error)
+	// May be called twice an hour, if there is nothing better to do.
+	Scarce(context.Context, *ScarceRequest) (*ScarceResponse, error)
+	// Is there whatever happens.
+	Vital(context.Context, *VitalRequest) (*VitalResponse, error)
+	// Fails as often as it is told, and may be called again.
+	Flaky(context.Context, *FlakyRequest) (*FlakyResponse, error)
 	// Streams books.
 	WatchBooks(*WatchBooksRequest, grpc.ServerStreamingServer[WatchBooksResponse]) error
 	// Takes a stream of books.
@@ -550,6 +595,15 @@ func (UnimplementedLibraryServiceServer) Fail(context.Context, *FailRequest) (*e
 }
 func (UnimplementedLibraryServiceServer) Sleep(context.Context, *SleepRequest) (*SleepResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Sleep not implemented")
+}
+func (UnimplementedLibraryServiceServer) Scarce(context.Context, *ScarceRequest) (*ScarceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Scarce not implemented")
+}
+func (UnimplementedLibraryServiceServer) Vital(context.Context, *VitalRequest) (*VitalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Vital not implemented")
+}
+func (UnimplementedLibraryServiceServer) Flaky(context.Context, *FlakyRequest) (*FlakyResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Flaky not implemented")
 }
 func (UnimplementedLibraryServiceServer) WatchBooks(*WatchBooksRequest, grpc.ServerStreamingServer[WatchBooksResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchBooks not implemented")
@@ -940,6 +994,60 @@ func _LibraryService_Sleep_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LibraryService_Scarce_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ScarceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).Scarce(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_Scarce_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).Scarce(ctx, req.(*ScarceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_Vital_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VitalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).Vital(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_Vital_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).Vital(ctx, req.(*VitalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_Flaky_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(FlakyRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).Flaky(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_Flaky_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).Flaky(ctx, req.(*FlakyRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LibraryService_WatchBooks_Handler(srv interface{}, stream grpc.ServerStream) error {
 	m := new(WatchBooksRequest)
 	if err := stream.RecvMsg(m); err != nil {
@@ -1068,6 +1176,18 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Sleep",
 			Handler:    _LibraryService_Sleep_Handler,
+		},
+		{
+			MethodName: "Scarce",
+			Handler:    _LibraryService_Scarce_Handler,
+		},
+		{
+			MethodName: "Vital",
+			Handler:    _LibraryService_Vital_Handler,
+		},
+		{
+			MethodName: "Flaky",
+			Handler:    _LibraryService_Flaky_Handler,
 		},
 		{
 			MethodName: "Internal",

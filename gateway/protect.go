@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+
+	"google.golang.org/grpc"
+
+	"github.com/evenkeel/evenkeel/gateway/overload"
+	"github.com/evenkeel/evenkeel/gateway/problem"
+	"github.com/evenkeel/evenkeel/gateway/ratelimit"
+	"github.com/evenkeel/evenkeel/gateway/retry"
+)
+
+// protect reads the limits that a method declares.
+func (m *mounting) protect(b *binding) error {
+	policies, err := ratelimit.Declared(b.method)
+	if err != nil {
+		return err
+	}
+	if b.rates, err = m.gateway.rates.With(policies...); err != nil {
+		return err
+	}
+	b.limited = len(b.rates.Policies()) > 0
+	if b.priority, err = overload.Declared(b.method); err != nil {
+		return err
+	}
+	b.overload = m.overload
+	return nil
+}
+
+// protected returns the connection that a service's calls take: within the
+// limit of what its backends can do, and made again where that does no harm. A
+// call that is made again is one call to the limit.
+func protected(conn grpc.ClientConnInterface, again *retry.Config, limit *overload.Limiter) (grpc.ClientConnInterface, error) {
+	if again != nil {
+		retrying, err := retry.Wrap(conn, *again)
+		if err != nil {
+			return nil, fmt.Errorf("Retry: %w", err)
+		}
+		conn = retrying
+	}
+	if limit != nil {
+		conn = limit.Wrap(conn, overload.ConnConfig{})
+	}
+	return conn, nil
+}
+
+// letIn finds out who calls and counts the call, also one whose credentials do
+// not hold: who guesses is counted by the address.
+func (x *exchange) letIn() *problem.Problem {
+	p := x.authenticate()
+	if refused := x.count(); refused != nil {
+		return refused
+	}
+	return p
+}
+
+// count counts the call against its rates.
+func (x *exchange) count() *problem.Problem {
+	if !x.binding.limited {
+		return nil
+	}
+	address := x.gateway.config.RateLimit.Address
+	d := x.binding.rates.Allow(x.request.Context(), ratelimit.Request{
+		Method: x.binding.rpc, Principal: x.principal, Address: address(x.request), HTTP: x.request,
+	})
+	d.SetHeaders(x.writer.Header())
+	if d.Allowed() {
+		return nil
+	}
+	x.reason = "the store of rates failed"
+	if policy, _ := d.Refused(); policy != "" {
+		x.reason = "over the rate " + policy
+	}
+	return d.Problem()
+}
+
+// shed refuses a call that would be refused anyway, before anything of it is
+// read.
+func (x *exchange) shed() *problem.Problem {
+	b := x.binding
+	if b.overload == nil || x.request.Method == http.MethodHead && b.serverStream() || !b.overload.Full(b.priority) {
+		return nil
+	}
+	x.reason = "overload"
+	return b.overload.Problem()
+}
