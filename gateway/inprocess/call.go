@@ -1,0 +1,194 @@
+package inprocess
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// call is what both ends of one share: its method, its metadata and how it
+// ended. It is the handler's [grpc.ServerTransportStream].
+type call struct {
+	server *Server
+	method *method
+	// ctx is the handler's.
+	ctx    context.Context
+	cancel context.CancelFunc
+	// headerSent is closed when the headers are, done when the handler has
+	// returned.
+	headerSent, done chan struct{}
+
+	mu      sync.Mutex // guards what follows until done is closed
+	sent    bool
+	header  metadata.MD
+	trailer metadata.MD
+	status  *status.Status
+}
+
+// newCall prepares a call whose caller has ctx and sends md.
+func (s *Server) newCall(ctx context.Context, m *method, md metadata.MD) *call {
+	c := &call{server: s, method: m, headerSent: make(chan struct{}), done: make(chan struct{})}
+	c.ctx, c.cancel = context.WithCancel(callerContext{ctx, s.values})
+	c.ctx = grpc.NewContextWithServerTransportStream(metadata.NewIncomingContext(c.ctx, md), c)
+	return c
+}
+
+// callerContext ends when a caller's does, and has none of its values.
+type callerContext struct {
+	caller context.Context
+	values context.Context
+}
+
+func (c callerContext) Deadline() (time.Time, bool) { return c.caller.Deadline() }
+func (c callerContext) Done() <-chan struct{}       { return c.caller.Done() }
+func (c callerContext) Err() error                  { return c.caller.Err() }
+func (c callerContext) Value(key any) any           { return c.values.Value(key) }
+
+// AfterFunc is what context looks for to follow another's end without a
+// goroutine.
+func (c callerContext) AfterFunc(f func()) func() bool { return context.AfterFunc(c.caller, f) }
+
+// Method implements [grpc.ServerTransportStream].
+func (c *call) Method() string { return c.method.fullName }
+
+var errHeadersSent = errors.New("the headers have been sent")
+
+// SetHeader implements [grpc.ServerTransportStream].
+func (c *call) SetHeader(md metadata.MD) error {
+	if len(md) == 0 {
+		return nil
+	}
+	if err := validate(md); err != nil {
+		return status.Error(codes.Internal, err.Error())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sent || c.ended() {
+		return status.Error(codes.Internal, errHeadersSent.Error())
+	}
+	c.header = metadata.Join(c.header, md)
+	return nil
+}
+
+// SendHeader implements [grpc.ServerTransportStream].
+func (c *call) SendHeader(md metadata.MD) error {
+	if err := validate(md); err != nil {
+		return status.Error(codes.Internal, err.Error())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sent || c.ended() {
+		return status.Error(codes.Internal, errHeadersSent.Error())
+	}
+	c.header = metadata.Join(c.header, md)
+	c.send()
+	return nil
+}
+
+// SetTrailer implements [grpc.ServerTransportStream].
+func (c *call) SetTrailer(md metadata.MD) error {
+	if len(md) == 0 {
+		return nil
+	}
+	if err := validate(md); err != nil {
+		return status.Error(codes.Internal, err.Error())
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended() {
+		return status.Error(codes.Internal, "the call has ended")
+	}
+	c.trailer = metadata.Join(c.trailer, md)
+	return nil
+}
+
+// sendHeader sends the headers before the first message.
+func (c *call) sendHeader() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.sent {
+		c.send()
+	}
+}
+
+// send is called with the lock held.
+func (c *call) send() {
+	c.sent = true
+	if c.header == nil {
+		c.header = metadata.MD{}
+	}
+	dropReserved(c.header)
+	c.header["content-type"] = []string{contentType}
+	close(c.headerSent)
+}
+
+func (c *call) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// finish ends a call as its handler ended.
+func (c *call) finish(err error) {
+	st := statusOf(err)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	// A response of trailers only has no headers.
+	if !c.sent && (st.Code() == codes.OK || len(c.header) > 0) {
+		c.send()
+	}
+	dropReserved(c.trailer)
+	c.status = st
+	close(c.done)
+}
+
+// statusOf is what gRPC makes of a handler's error, with nothing in it that the
+// handler still holds.
+func statusOf(err error) *status.Status {
+	st, ok := status.FromError(err)
+	if !ok {
+		// Convert non-status application error to a status error with code
+		// Unknown, but handle context errors specifically.
+		st = status.FromContextError(err)
+	}
+	return status.FromProto(st.Proto())
+}
+
+// run calls what serves, and makes sure that the call ends whatever that does.
+func (c *call) run(serve func() error) {
+	err := errors.New("")
+	returned := false
+	defer func() {
+		if !returned {
+			err = c.panicked(recover())
+		}
+		c.finish(err)
+		c.cancel()
+		c.server.end(c)
+	}()
+	err = serve()
+	returned = true
+}
+
+// panicked tells the log what happened, and the caller only that it did.
+func (c *call) panicked(thrown any) error {
+	what := "the handler ended its goroutine"
+	if thrown != nil {
+		what = fmt.Sprint(thrown)
+	}
+	c.server.config.Logger.LogAttrs(context.Background(), slog.LevelError, "inprocess: a handler panicked",
+		slog.String("method", c.method.fullName), slog.String("panic", what), slog.String("stack", string(debug.Stack())))
+	return status.Error(codes.Internal, "the handler panicked")
+}
