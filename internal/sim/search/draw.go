@@ -19,6 +19,7 @@ const (
 	mostPairs     = 100_000 // of a client and a server it uses
 	mostDelivered = 2_000_000
 	longestRun    = 12 * time.Hour
+	fewestUsers   = 20 // clients of a server, in the mean, where they have subsets
 )
 
 // Draw returns the scenario that a seed and a number stand for. It draws over
@@ -95,6 +96,8 @@ func affordable(s *scenario.Scenario) bool {
 		uses := c.Subset
 		if uses == 0 {
 			uses = s.Total()
+		} else if s.TotalClients()*uses < fewestUsers*s.Total() {
+			return false // some servers would have too much to do, and others nothing
 		}
 		pairs += c.Count * uses
 	}
