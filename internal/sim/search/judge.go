@@ -2,6 +2,7 @@ package search
 
 import (
 	"math"
+	"slices"
 
 	"github.com/evenkeel/evenkeel/internal/sim"
 	"github.com/evenkeel/evenkeel/internal/sim/scenario"
@@ -62,6 +63,17 @@ func (m *measure) compare(ours, theirs []*sim.Result) Comparison {
 	c.Ours, _ = stat.Mean(a)
 	c.Peers, _ = stat.Mean(b)
 	return c
+}
+
+// beside compares by all measures but one.
+func beside(m *measure, ours, theirs []*sim.Result) map[string]Comparison {
+	all := map[string]Comparison{}
+	for _, other := range append(slices.Clone(latencyAndErrors), goodput...) {
+		if other.name != m.name {
+			all[other.name] = other.compare(ours, theirs)
+		}
+	}
+	return all
 }
 
 func (m *measure) each(results []*sim.Result) []float64 {

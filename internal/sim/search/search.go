@@ -44,6 +44,9 @@ type Loss struct {
 	Measure  string // p99, p50, error_pct or goodput
 	First    Comparison
 	Again    Comparison
+	// Beside has the other measures, of the same runs as Again: a lower median
+	// may be bought with a higher p99.
+	Beside map[string]Comparison
 }
 
 // Summary is how far a search is.
@@ -138,10 +141,10 @@ func (s *searcher) examine(ctx context.Context, sc *scenario.Scenario) error {
 		return err
 	}
 	lost := false
-	_, err = s.confirm(ctx, sc, suspects, 1+glance+look, func(x suspect, i int, again Comparison) {
+	_, err = s.confirm(ctx, sc, suspects, 1+glance+look, func(x suspect, i int, again Comparison, beside map[string]Comparison) {
 		lost = true
 		if s.Found != nil {
-			s.Found(Loss{sc, x.peer.Name, x.measures[i].name, x.first[i], again})
+			s.Found(Loss{sc, x.peer.Name, x.measures[i].name, x.first[i], again, beside})
 		}
 	})
 	if err != nil {
@@ -180,7 +183,7 @@ func (s *searcher) suspects(ctx context.Context, sc *scenario.Scenario) ([]suspe
 
 // confirm looks at the suspects on fresh seeds, and returns those that are
 // losses there. Each is shown to found, if there is one.
-func (s *searcher) confirm(ctx context.Context, sc *scenario.Scenario, suspects []suspect, seed uint64, found func(suspect, int, Comparison)) ([]suspect, error) {
+func (s *searcher) confirm(ctx context.Context, sc *scenario.Scenario, suspects []suspect, seed uint64, found func(suspect, int, Comparison, map[string]Comparison)) ([]suspect, error) {
 	if len(suspects) == 0 {
 		return nil, nil
 	}
@@ -202,7 +205,7 @@ func (s *searcher) confirm(ctx context.Context, sc *scenario.Scenario, suspects 
 			}
 			sure.measures, sure.first = append(sure.measures, m), append(sure.first, c)
 			if found != nil {
-				found(x, j, c)
+				found(x, j, c, beside(&m, results[0], results[i+1]))
 			}
 		}
 		if len(sure.measures) > 0 {

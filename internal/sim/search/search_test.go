@@ -138,6 +138,9 @@ func TestAPolicyThatDoesNotSeeSlowServersLosesToOneThatDoes(t *testing.T) {
 		if l.First.Seeds != look || l.Again.Seeds != look || l.First.Peers == l.Again.Peers {
 			t.Errorf("%s: %+v and %+v are not of seeds of their own", l.Measure, l.First, l.Again)
 		}
+		if _, itself := l.Beside[l.Measure]; itself || len(l.Beside) != 3 {
+			t.Errorf("%s: beside it are %v", l.Measure, l.Beside)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/sim/scenario"
@@ -24,7 +25,9 @@ type lossRow struct {
 	Measure  string            `json:"measure"`
 	First    search.Comparison `json:"first"`
 	Again    search.Comparison `json:"again"`
-	YAML     string            `json:"yaml"`
+	// Beside has the other measures, of the runs of Again.
+	Beside map[string]search.Comparison `json:"beside"`
+	YAML   string                       `json:"yaml"`
 }
 
 func (c *Command) validateSearch() error {
@@ -57,13 +60,13 @@ func (c *Command) search(ctx context.Context, stdout io.Writer, p *progress) err
 	shown := "" // the scenario whose loss was shown last
 	o.Found = func(l search.Loss) {
 		if c.Format == "json" {
-			rows = append(rows, lossRow{l.Scenario.Name, l.Scenario.About, l.Peer, l.Measure, l.First, l.Again, string(l.Scenario.YAML())})
+			rows = append(rows, lossRow{l.Scenario.Name, l.Scenario.About, l.Peer, l.Measure, l.First, l.Again, l.Beside, string(l.Scenario.YAML())})
 		} else {
 			p.clear()
 			if l.Scenario.Name != shown {
 				fmt.Fprintf(stdout, "%s: %s\n", l.Scenario.Name, search.Describe(l.Scenario))
 			}
-			fmt.Fprintf(stdout, "  %s\n", sentence(l))
+			fmt.Fprintf(stdout, "  %s%s\n", sentence(l), others(l))
 		}
 		if l.Scenario.Name != shown && c.Save != "" && failure == nil {
 			failure = save(c.Save, l.Scenario)
@@ -107,6 +110,20 @@ func sentence(l search.Loss) string {
 	}
 	return fmt.Sprintf("%s %.2f times %s's (%.2f-%.2f), again %.2f (%.2f-%.2f): %.2f and %.2f", l.Measure, f.Value, l.Peer,
 		f.CI[0], f.CI[1], a.Value, a.CI[0], a.CI[1], a.Ours, a.Peers)
+}
+
+// others says how the two compare by the other measures.
+func others(l search.Loss) string {
+	text := ""
+	for _, m := range []string{"p50", "p99"} {
+		if c, ok := l.Beside[m]; ok {
+			text += fmt.Sprintf(", %s %.2f times", m, c.Value)
+		}
+	}
+	if c, ok := l.Beside["error_pct"]; ok {
+		text += fmt.Sprintf(", errors %+.2f points", c.Value)
+	}
+	return " (beside it" + strings.TrimPrefix(text, ",") + ")"
 }
 
 // save writes a scenario to a directory.
