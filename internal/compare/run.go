@@ -118,10 +118,15 @@ func runRound(ctx context.Context, s *Scenario, policies []Policy, options *Opti
 		options.Progress(*progress)
 		t := &trial{scenario: s, policy: &policies[i], options: options, seed: seed}
 		o, err := t.run(ctx)
+		if err != nil && ctx.Err() == nil {
+			// A replica's port may be taken while it restarts. Hours of measuring
+			// must not end there.
+			o, err = t.run(ctx)
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
 			return nil, fmt.Errorf("%s, %s: %w", s.Name, policies[i].Name, err)
 		}
 		if o.busy > options.MaxBusy { // false if it is not known

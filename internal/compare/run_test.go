@@ -1,14 +1,17 @@
 package compare
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/evenkeel/evenkeel/internal/compare/backend"
 	"github.com/evenkeel/evenkeel/internal/compare/machine"
 )
 
@@ -77,5 +80,31 @@ func TestItGivesUpOnAMachineThatIsAlwaysBusy(t *testing.T) {
 	}
 	if len(rows) != 2 || rows[0].RoundsUsed != 0 || rows[0].RoundsDiscarded != 4 {
 		t.Errorf("%+v", rows)
+	}
+}
+
+func TestATrialThatFailsIsTriedOnceMore(t *testing.T) {
+	for _, failures := range []int{1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			options := *newBubble().options()
+			options.Duration, options.Warmup = time.Second/4, 0
+			start, taken := options.Start, errors.New("the port is taken")
+			var trial atomic.Int32
+			options.Start = func(ctx context.Context, c backend.Config) (Replica, error) {
+				if c.Speed == 0.4 && int(trial.Add(1)) <= failures {
+					return nil, taken
+				}
+				return start(ctx, c)
+			}
+			s := even(t)
+			s.speeds[3] = 0.4
+			rows, err := Run(t.Context(), []Scenario{s}, twoPolicies(t)[:1], options)
+			if failures == 1 && (err != nil || rows[0].RoundsUsed != 1) {
+				t.Errorf("after one failure: %v, %+v", err, rows)
+			}
+			if failures == 2 && (!errors.Is(err, taken) || !strings.Contains(err.Error(), "noisy, choice_of_two: replica 3")) {
+				t.Errorf("after two failures: %v", err)
+			}
+		})
 	}
 }
