@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"log/slog"
@@ -39,6 +40,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway"
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/identity"
+	"github.com/evenkeel/evenkeel/gateway/inprocess"
 	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
 	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
@@ -438,7 +440,7 @@ type door struct {
 	*gateway.Gateway
 	t       testing.TB
 	library *library
-	conn    *grpc.ClientConn
+	conn    closer
 	apiKey  string
 	logs    *logBuffer
 }
@@ -506,8 +508,35 @@ func mountLibrary(g *gateway.Gateway, conn grpc.ClientConnInterface, change ...f
 	return gateway.Mount(g, service)
 }
 
-func dialLibrary(t testing.TB, l *library) *grpc.ClientConn {
+// over says how the gateway reaches the library: `go test -over inprocess` runs
+// the whole suite over package inprocess.
+var over = flag.String("over", "grpc", "grpc or inprocess")
+
+// needsNetwork leaves a test out where there is no connection to lose.
+func needsNetwork(t *testing.T) {
 	t.Helper()
+	if *over == "inprocess" {
+		t.Skip("there is no connection")
+	}
+}
+
+// closer is a connection that can be closed.
+type closer interface {
+	grpc.ClientConnInterface
+	io.Closer
+}
+
+func dialLibrary(t testing.TB, l *library) closer {
+	t.Helper()
+	if *over == "inprocess" {
+		server, err := inprocess.New(inprocess.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		testv1.RegisterLibraryServiceServer(server, l)
+		t.Cleanup(func() { _ = server.Close() })
+		return server
+	}
 	listener := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
 	testv1.RegisterLibraryServiceServer(server, l)

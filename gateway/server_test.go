@@ -23,6 +23,7 @@ import (
 )
 
 func TestLiveIsAnsweredAlwaysAndReadyOnlyWhenReady(t *testing.T) {
+	needsNetwork(t)
 	broken := errors.New("secret reason")
 	var check error
 	inBubble(t, func(c *gateway.Config) {
@@ -50,6 +51,7 @@ func TestLiveIsAnsweredAlwaysAndReadyOnlyWhenReady(t *testing.T) {
 }
 
 func TestNotReadyBeforeTheUpstreamIsConnected(t *testing.T) {
+	needsNetwork(t)
 	inBubbleWithoutServing(t, nil, func(t *testing.T, d *door) {
 		d.do("GET", "/readyz", "").want(503) // and asks it to connect
 		synctest.Wait()

@@ -92,7 +92,10 @@ func (s *clientStream) Header() (metadata.MD, error) {
 		}
 	}
 	header, _ := s.call.told()
-	return header.Copy(), nil // nil if it ended without headers
+	if header == nil {
+		return nil, nil // it ended without headers, which an empty copy would hide
+	}
+	return header.Copy(), nil
 }
 
 func (s *clientStream) Trailer() metadata.MD {

@@ -289,6 +289,26 @@ func TestHeadersThatWereSetArriveWithAnError(t *testing.T) {
 	})
 }
 
+// TestAStreamThatEndsAtOnceHasNoHeader: by that, callers know that no message
+// is to come.
+func TestAStreamThatEndsAtOnceHasNoHeader(t *testing.T) {
+	l := &library{watch: func(*testv1.WatchBooksRequest, grpc.ServerStreamingServer[testv1.WatchBooksResponse]) error {
+		return status.Error(codes.NotFound, "no books")
+	}}
+	over(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
+		stream, err := client.WatchBooks(t.Context(), &testv1.WatchBooksRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header, err := stream.Header(); header != nil || err != nil {
+			t.Errorf("%v, %v", header, err)
+		}
+		if _, err := stream.Recv(); status.Code(err) != codes.NotFound {
+			t.Error(err)
+		}
+	})
+}
+
 func TestADeadlineReachesTheHandlerAndEndsTheCall(t *testing.T) {
 	heeded := make(chan error, 2)
 	l := &library{
