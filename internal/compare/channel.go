@@ -29,6 +29,39 @@ func stateOf(addresses []string) (s resolver.State) {
 	return s
 }
 
+// channels are the clients, each with a channel of its own.
+type channels struct {
+	tracker *tracker
+	conns   [clients]*grpc.ClientConn
+	listed  [clients]lister
+}
+
+func (c *channels) call(ctx context.Context, a arrival, due time.Time) call {
+	ctx, cancel := context.WithDeadline(ctx, due.Add(deadline))
+	defer cancel()
+	ctx, where := c.tracker.follow(ctx, a.client)
+	late := time.Since(due)
+	err := backend.Call(ctx, c.conns[a.client], a.work)
+	result := call{late: late, took: time.Since(due), err: err}
+	result.replica, result.hit = c.tracker.done(where)
+	return result
+}
+
+func (c *channels) close() {
+	for _, conn := range c.conns {
+		if conn != nil {
+			conn.Close()
+		}
+	}
+}
+
+// publish tells all clients where the replicas are.
+func (c *channels) publish(addresses []string) {
+	for _, l := range c.listed {
+		l.list(addresses)
+	}
+}
+
 // dial makes the clients and waits until each has a connection.
 func dial(ctx context.Context, f *fleet, policy *Policy, options []grpc.DialOption) (*channels, error) {
 	c := &channels{tracker: f.tracker}

@@ -8,9 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc"
-
-	"github.com/evenkeel/evenkeel/internal/compare/backend"
 	"github.com/evenkeel/evenkeel/internal/compare/machine"
 )
 
@@ -166,37 +163,4 @@ func spread(values []float64) float64 {
 		return 0
 	}
 	return math.Sqrt(max(squares*n/(sum*sum)-1, 0))
-}
-
-// channels are the clients, each with a channel of its own.
-type channels struct {
-	tracker *tracker
-	conns   [clients]*grpc.ClientConn
-	listed  [clients]lister
-}
-
-func (c *channels) call(ctx context.Context, a arrival, due time.Time) call {
-	ctx, cancel := context.WithDeadline(ctx, due.Add(deadline))
-	defer cancel()
-	ctx, where := c.tracker.follow(ctx, a.client)
-	late := time.Since(due)
-	err := backend.Call(ctx, c.conns[a.client], a.work)
-	result := call{late: late, took: time.Since(due), err: err}
-	result.replica, result.hit = c.tracker.done(where)
-	return result
-}
-
-func (c *channels) close() {
-	for _, conn := range c.conns {
-		if conn != nil {
-			conn.Close()
-		}
-	}
-}
-
-// publish tells all clients where the replicas are.
-func (c *channels) publish(addresses []string) {
-	for _, l := range c.listed {
-		l.list(addresses)
-	}
 }
