@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
+	"github.com/evenkeel/evenkeel/gateway/compress"
+	"github.com/evenkeel/evenkeel/gateway/cors"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
@@ -60,6 +62,14 @@ type Config struct {
 	// UnencryptedHTTP2 also accepts HTTP/2 without TLS, with prior knowledge,
 	// as proxies speak it. Default false.
 	UnencryptedHTTP2 bool
+
+	// CORS lets web pages of other origins in. Default nil: browsers keep them
+	// out. What it answers itself leaves no record.
+	CORS *cors.Policy
+
+	// Compress makes answers smaller for callers that accept it. Default nil:
+	// they are sent as they are.
+	Compress *compress.Compressor
 
 	// JSON says which form JSON takes in answers.
 	JSON JSON

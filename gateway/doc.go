@@ -52,6 +52,9 @@
 //  12. It is called with the caller's identity on it, see package identity, and
 //     within the caller's deadline, capped.
 //
+// Config.CORS and Config.Compress stand around all of it. Each of the packages
+// below this one can be used alone, too.
+//
 // Nothing of a body is read, and nothing in a request is told to be wrong, for
 // one who is not let in.
 //

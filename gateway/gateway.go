@@ -20,6 +20,7 @@ type Gateway struct {
 	withEnumNumbers *marshaler
 	validator       *validator
 	rates           *ratelimit.Limiter
+	handler         http.Handler // exchange, with what stands around it
 
 	tree     atomic.Pointer[route.Tree[*binding]]
 	draining atomic.Bool
@@ -52,6 +53,13 @@ func New(config Config) (*Gateway, error) {
 	g.withEnumNumbers = newMarshaler(numbers, config.Lenient)
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	g.tree.Store(&route.Tree[*binding]{})
+	g.handler = http.HandlerFunc(g.exchange)
+	if config.Compress != nil {
+		g.handler = config.Compress.Middleware(g.handler)
+	}
+	if config.CORS != nil {
+		g.handler = config.CORS.Middleware(g.handler)
+	}
 	return g, nil
 }
 
@@ -59,7 +67,10 @@ func New(config Config) (*Gateway, error) {
 // [Gateway.Serve]; that server's limits on headers, connections and idle time
 // hold then, and a WriteTimeout of its is replaced by Timeouts.Write for each
 // write.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
+
+// exchange answers a request.
+func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{
 		gateway: g, request: r, start: time.Now(),
 		writer: newResponseWriter(w, g.config.Timeouts.Write),
