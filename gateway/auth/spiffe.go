@@ -1,0 +1,41 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// maxSPIFFEBytes bounds an id, as the standard wants it to be accepted.
+const maxSPIFFEBytes = 2048
+
+// trustDomainOf checks a SPIFFE id to the letter of the standard (SPIFFE-ID,
+// section 2) and returns its trust domain. There is one way to write an id, so
+// that two that are equal are the same.
+func trustDomainOf(id string) (domain string, err error) {
+	rest, ok := strings.CutPrefix(id, "spiffe://")
+	if !ok || len(id) > maxSPIFFEBytes {
+		return "", errors.New("it is not a SPIFFE id, spiffe://trust-domain/path")
+	}
+	domain, path, hasPath := strings.Cut(rest, "/")
+	if !validTrustDomain(domain) {
+		return "", fmt.Errorf("%q is not a trust domain: lower-case letters, digits, `.`, `-` and `_`, at most 255", shortened(domain))
+	}
+	if !hasPath {
+		return "", errors.New("it names a trust domain and nobody in it")
+	}
+	for segment := range strings.SplitSeq(path, "/") {
+		if segment == "" || segment == "." || segment == ".." || !only(segment, true) {
+			return "", errors.New("its path must be of letters, digits, `.`, `-` and `_`, with nothing empty between slashes")
+		}
+	}
+	return domain, nil
+}
+
+func validTrustDomain(s string) bool { return s != "" && len(s) <= 255 && only(s, false) }
+
+func only(s string, upper bool) bool {
+	return strings.IndexFunc(s, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (!upper || r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
+	}) < 0
+}
