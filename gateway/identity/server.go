@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
+	"github.com/evenkeel/evenkeel/gateway/inprocess"
 	"github.com/evenkeel/evenkeel/gateway/internal/access"
 )
 
@@ -26,14 +27,26 @@ import (
 // a verified one is answered UNAUTHENTICATED all the same. They are chained
 // after interceptors that come earlier in the list of options.
 func ServerOptions(config Config) ([]grpc.ServerOption, error) {
-	g, err := newGuard(config)
+	unary, stream, err := Interceptors(config)
 	if err != nil {
 		return nil, err
 	}
 	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(g.unary),
-		grpc.ChainStreamInterceptor(g.stream),
+		grpc.ChainUnaryInterceptor(unary),
+		grpc.ChainStreamInterceptor(stream),
 	}, nil
+}
+
+// Interceptors returns what [ServerOptions] does as interceptors, for a server
+// that is given them in another way, such as one in the same process. A caller
+// through an [inprocess.Server] is believed like one of the TrustedPeers: it is
+// part of the program.
+func Interceptors(config Config) (grpc.UnaryServerInterceptor, grpc.StreamServerInterceptor, error) {
+	g, err := newGuard(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	return g.unary, g.stream, nil
 }
 
 // guard decides who calls and whether they may.
@@ -115,17 +128,13 @@ func (g *guard) admit(ctx context.Context, fullMethod string) (context.Context, 
 	if g.exempt[service] {
 		return ctx, nil
 	}
-	id, err := peerID(ctx)
-	if err != nil {
-		return nil, status.Errorf(codes.Unauthenticated, "the peer is not authenticated: %v", err)
-	}
-	caller := g.allowed[id]
+	caller, trusted, err := g.peer(ctx)
 	switch {
-	case !g.trusted[id] && caller == nil:
-		return nil, status.Errorf(codes.PermissionDenied, "peer %q may not call", id)
-	case g.trusted[id] && badAssertion != nil:
+	case err != nil:
+		return nil, err
+	case trusted && badAssertion != nil:
 		return nil, status.Errorf(codes.Unauthenticated, "the caller's identity cannot be read: %v", badAssertion)
-	case g.trusted[id] && asserted != nil:
+	case trusted && asserted != nil:
 		caller = asserted
 	}
 	if !g.skipAccess {
@@ -137,6 +146,25 @@ func (g *guard) admit(ctx context.Context, fullMethod string) (context.Context, 
 		ctx = auth.NewContext(ctx, caller)
 	}
 	return ctx, nil
+}
+
+// peer returns the caller that the peer itself is, nil if it is none, and whether
+// it may call for others.
+func (g *guard) peer(ctx context.Context) (caller *auth.Principal, trusted bool, err error) {
+	if p, ok := peer.FromContext(ctx); ok {
+		if _, ok := p.AuthInfo.(inprocess.AuthInfo); ok {
+			return nil, true, nil
+		}
+	}
+	id, err := peerID(ctx)
+	if err != nil {
+		return nil, false, status.Errorf(codes.Unauthenticated, "the peer is not authenticated: %v", err)
+	}
+	caller, trusted = g.allowed[id], g.trusted[id]
+	if !trusted && caller == nil {
+		return nil, false, status.Errorf(codes.PermissionDenied, "peer %q may not call", id)
+	}
+	return caller, trusted, nil
 }
 
 func (g *guard) authorize(fullMethod string, caller *auth.Principal) error {
