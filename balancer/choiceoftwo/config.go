@@ -30,7 +30,8 @@ type Config struct {
 	// best effort. 0 to 1; default 0.5; Off for never.
 	ErrorRateThreshold float64
 	// UtilizationThreshold: an endpoint that reports a higher utilization is
-	// passed over, best effort. 0 and up; default 1; Off for never.
+	// passed over, best effort. 0 and up; default Off: its cost heeds it anyway,
+	// and a server that overstates it would leave the others with its load.
 	UtilizationThreshold float64
 	// FreshCandidates is how many of the endpoints that answered last a pick
 	// looks at: the cheapest of them is compared with one drawn at random. 1 is

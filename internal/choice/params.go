@@ -45,18 +45,17 @@ type Params struct {
 // DefaultParams returns the defaults.
 func DefaultParams() Params {
 	return Params{
-		ErrorRateThreshold:   0.5,
-		UtilizationThreshold: 1,
-		FreshCandidates:      4,
-		FilterDraws:          8,
-		PanicThreshold:       0.5,
-		DecayWindow:          30 * time.Second,
-		SlowStartWindow:      90 * time.Second,
-		SlowStartAggression:  1,
-		SlowStartMinWeight:   0.1,
-		ProbationRamp:        10 * time.Second,
-		StreamAnswerAge:      5 * time.Second,
-		UnansweredFailures:   3,
-		MaxPushback:          30 * time.Second,
+		ErrorRateThreshold:  0.5,
+		FreshCandidates:     4,
+		FilterDraws:         8,
+		PanicThreshold:      0.5,
+		DecayWindow:         30 * time.Second,
+		SlowStartWindow:     90 * time.Second,
+		SlowStartAggression: 1,
+		SlowStartMinWeight:  0.1,
+		ProbationRamp:       10 * time.Second,
+		StreamAnswerAge:     5 * time.Second,
+		UnansweredFailures:  3,
+		MaxPushback:         30 * time.Second,
 	}
 }
