@@ -39,7 +39,10 @@ func WithMonitor(m *Monitor) Option {
 	return func(b *builder) { b.monitor = m }
 }
 
-type builder struct{ monitor *Monitor }
+type builder struct {
+	monitor   *Monitor
+	explainer *Explainer
+}
 
 func (*builder) Name() string { return Name }
 
@@ -59,6 +62,7 @@ func (bb *builder) Build(cc balancer.ClientConn, opts balancer.BuildOptions) bal
 		target:     opts.Target.String(),
 		epoch:      time.Now(),
 		monitor:    bb.monitor,
+		explainer:  bb.explainer,
 		endpoints:  make(map[*endpoint]struct{}),
 	}
 	b.group = choice.NewGroup(choice.DefaultParams(), bb.monitor != nil)
@@ -78,14 +82,15 @@ func (bb *builder) Build(cc balancer.ClientConn, opts balancer.BuildOptions) bal
 type policy struct {
 	balancer.ClientConn // of the channel; UpdateState is intercepted
 
-	target   string
-	epoch    time.Time // of the core's clock
-	child    balancer.Balancer
-	group    *choice.Group
-	monitor  *Monitor
-	settings atomic.Pointer[settings]
-	methods  methods
-	metrics  *metrics
+	target    string
+	epoch     time.Time // of the core's clock
+	child     balancer.Balancer
+	group     *choice.Group
+	monitor   *Monitor
+	explainer *Explainer // nil if picks are not explained
+	settings  atomic.Pointer[settings]
+	methods   methods
+	metrics   *metrics
 
 	mu        sync.Mutex
 	endpoints map[*endpoint]struct{} // all that there are, ready or not

@@ -166,3 +166,13 @@ type readyPicker struct {
 	balancer.Picker
 	endpoint *endpoint
 }
+
+// address is the endpoint's first one, by which people know it.
+func (e *endpoint) address() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.addresses) == 0 {
+		return ""
+	}
+	return e.addresses[0].Addr
+}

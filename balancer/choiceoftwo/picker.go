@@ -35,7 +35,13 @@ func (b *policy) newPicker(ready []*readyPicker) *picker {
 // Pick implements balancer.Picker.
 func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	now := p.policy.now()
-	chosen := p.ready[p.fleet.Pick(now, source{})]
+	var picked int
+	if p.policy.explainer.samples() {
+		picked = p.explainedPick(now, info.FullMethodName)
+	} else {
+		picked = p.fleet.Pick(now, source{})
+	}
+	chosen := p.ready[picked]
 	result, err := chosen.Picker.Pick(info)
 	if err != nil {
 		return result, err

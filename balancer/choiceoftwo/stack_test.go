@@ -104,6 +104,9 @@ func newMesh(t *testing.T, config Config, n int) *mesh {
 	return newMeshOf(t, config.ServiceConfig(), servers...)
 }
 
+// explained is the explainer of the meshes to come; usually none.
+var explained *Explainer
+
 // newMeshOf is newMesh for servers of the test's own and any service config.
 func newMeshOf(t *testing.T, serviceConfig string, servers ...*server) *mesh {
 	t.Helper()
@@ -115,7 +118,7 @@ func newMeshOf(t *testing.T, serviceConfig string, servers ...*server) *mesh {
 		names = append(names, s.name)
 	}
 	m.resolver.InitialState(state(names...))
-	withBuilder(t, NewBuilder(WithMonitor(m.monitor)))
+	withBuilder(t, NewBuilder(WithMonitor(m.monitor), WithExplainer(explained)))
 	conn, err := grpc.NewClient("test:///service",
 		grpc.WithResolvers(m.resolver),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),

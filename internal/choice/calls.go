@@ -206,8 +206,10 @@ func (o *observation) perRequest() float64 {
 // taken to be chance: servers of a fleet are alike more often than not.
 func (e *Endpoint) combine(o *outlook) {
 	perRequest, requests := e.capacity.perRequest(&e.group.curve, o), e.capacity.requests.value
+	e.perRequestFrom = FromCapacity
 	if perRequest == 0 {
 		perRequest, requests = e.observed.perRequest(), e.observed.logLatency.samples
+		e.perRequestFrom = FromCalls
 	}
 	if perRequest <= 0 {
 		return

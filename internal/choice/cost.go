@@ -24,6 +24,8 @@ type outlook struct {
 	prior    float64 // the per-request time of an endpoint of which nothing is known
 	others   float64 // calls of other clients in flight at an endpoint, usually
 	ownShare float64 // of the calls in flight, those that are this client's
+
+	explanation *Explanation // nil, but for a pick now and then
 }
 
 func (g *Group) outlook(now int64) outlook {
@@ -60,10 +62,13 @@ func (e *Endpoint) cost(o *outlook, f *facts, own float64) float64 {
 		expected = silence
 	}
 	if rate := o.errorRate(f); rate > 0 {
-		expected *= 1 + errorPenalty*rate/(1.01-rate)
+		expected *= penalty(rate)
 	}
 	return expected
 }
+
+// penalty is the factor by which an error rate raises the cost.
+func penalty(rate float64) float64 { return 1 + errorPenalty*rate/(1.01-rate) }
 
 func (o *outlook) perRequest(f *facts) float64 {
 	return o.prior + o.fade(f.perRequestAt)*(f.perRequest-o.prior)

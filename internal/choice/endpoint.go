@@ -48,6 +48,8 @@ type Endpoint struct {
 	uptime       time.Duration // the last one reported; 0 if none was
 	reconnected  bool          // since the last report that had an uptime
 
+	perRequestFrom Source // what known.perRequest is made from, for explanations
+
 	successes, failures, cancels uint64 // totals, for whoever watches
 }
 

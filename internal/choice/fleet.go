@@ -46,15 +46,27 @@ func (f *Fleet) Len() int { return len(f.endpoints) }
 // one with the lower cost. While there is no news, both are drawn at random. If
 // there are no two among FilterDraws that are not passed over, it is the one
 // that is not, and if there is none, the cheapest that was looked at.
-func (f *Fleet) Pick(now int64, random Random) int {
+func (f *Fleet) Pick(now int64, random Random) int { return f.pick(now, random, nil) }
+
+// pick is Pick; if there is an explanation to be made, it notes what it looks at.
+func (f *Fleet) pick(now int64, random Random, x *Explanation) int {
 	if len(f.endpoints) == 1 {
+		if x != nil {
+			o := f.group.outlook(now)
+			o.explanation = x
+			f.candidate(&o, 0, random)
+		}
 		return 0
 	}
 	if f.due(now) {
 		f.group.refresh(now, f.endpoints)
 	}
 	o := f.group.outlook(now)
+	o.explanation = x
 	fresh, slot := f.freshest(&o, random)
+	if x != nil {
+		x.fresh(fresh)
+	}
 	if fresh.index < 0 {
 		return f.drawTwo(&o, random)
 	}
@@ -154,7 +166,9 @@ func (f *Fleet) candidate(o *outlook, i int, random Random) candidate {
 	own := e.inFlight()
 	c := candidate{index: i, cost: e.cost(o, &facts, float64(own))}
 	// One call at most goes to an endpoint in probation: that is enough of a bound.
-	if w := f.group.relative(e.weight(o)); w < 1 && unit(random) >= w {
+	w := f.group.relative(e.weight(o))
+	weighed := w < 1 && unit(random) >= w
+	if weighed {
 		// With probability w the endpoint competes as an equal, which gives it
 		// the part w of its fair share. Else its cost is scaled up: it still
 		// takes what others have no room for, but an idle fleet, whose costs
@@ -164,6 +178,9 @@ func (f *Fleet) candidate(o *outlook, i int, random Random) candidate {
 	c.passedOver = e.held(o, own)
 	if !f.group.panicking.Load() {
 		c.passedOver |= e.filtered(o, &facts)
+	}
+	if o.explanation != nil {
+		o.explanation.look(o, e, &facts, own, &c, w, weighed)
 	}
 	return c
 }

@@ -1,0 +1,124 @@
+package choice
+
+// Explanation is why a pick chose as it did, taken apart into what was known.
+// Times are in nanoseconds, rates and weights from 0 to 1, and what is not known
+// is negative.
+type Explanation struct {
+	Ready          int     // endpoints to choose from
+	Typical        float64 // the fleet's per-request time
+	FiltersIgnored bool    // they would have left too few endpoints
+	Looks          []Look  // in the order in which they were looked at
+	Winner         int     // an index into Looks
+}
+
+// Look is one endpoint that a pick looked at.
+type Look struct {
+	Index      int  // of the endpoint, in the fleet
+	Fresh      bool // it was among those that answered last, else it was drawn at random
+	Best       bool // of the fresh ones it was the cheapest, or it was drawn
+	PassedOver Reason
+
+	Cost     float64 // what it was compared on
+	Expected float64 // the same, but for its weight
+
+	PerRequest      float64
+	PerRequestFrom  Source
+	PerRequestKnown float64 // how much of it is known; the rest is what is typical
+	PerRequestAge   int64
+
+	Queue     float64
+	QueueFrom Source
+	Own       int     // this client's calls in flight
+	Others    float64 // the calls of others that are presumed
+	InFlight  float64 // as reported
+	Usual     float64 // the usual in-flight count
+	Since     int     // calls that this client began since the report
+	Reported  float64 // how much of the report is known; the rest has faded
+	ReportAge int64
+
+	Utilization       float64 // as reported
+	Silence           int64
+	ErrorRate         float64 // that this client saw, as far as it has not faded
+	ReportedErrorRate float64 // the same, as the server says
+	ErrorPenalty      float64 // the factor that they make
+	Weight            float64
+	Weighed           bool // the cost was divided by the weight
+}
+
+// Source is what an estimate is made from.
+type Source uint8
+
+// The sources.
+const (
+	Presumed         Source = iota // nothing is known: what is usual elsewhere
+	FromCalls                      // this client's own calls
+	FromCapacity                   // reported utilization and requests a second
+	FromInFlight                   // the reported in-flight count
+	FromUtilization                // the reported utilization
+	OwnCallsInFlight               // this client's in-flight count, and what others usually have
+)
+
+// Explain picks as Pick does, and says why. It allocates, and it takes the locks
+// of the endpoints that it looks at: it is for a pick now and then.
+func (f *Fleet) Explain(now int64, random Random) (int, *Explanation) {
+	x := &Explanation{Ready: len(f.endpoints), Typical: f.group.prior()}
+	x.FiltersIgnored = f.group.panicking.Load()
+	picked := f.pick(now, random, x)
+	for i := range x.Looks {
+		if l := &x.Looks[i]; l.Index == picked && l.Best {
+			x.Winner = i
+		}
+	}
+	return picked, x
+}
+
+// look notes an endpoint that a pick looks at.
+func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, own int64, c *candidate, weight float64, weighed bool) {
+	perRequest := o.perRequest(f)
+	l := Look{
+		Index: c.index, PassedOver: c.passedOver, Best: true,
+		Cost: c.cost, Expected: e.cost(o, f, float64(own)),
+		PerRequest: perRequest, PerRequestKnown: o.fade(f.perRequestAt), PerRequestAge: o.age(f.perRequestAt),
+		Queue: e.queue(o, f, float64(own), perRequest), QueueFrom: OwnCallsInFlight,
+		Own: int(own), Others: o.others, InFlight: -1, Usual: -1,
+		Reported: o.fade(f.reportedAt), ReportAge: o.age(f.reportedAt),
+		Utilization: -1, Silence: e.silence(o.now),
+		ErrorRate:         f.errorRate * o.fade(f.errorAt),
+		ReportedErrorRate: f.reportedErrorRate * o.fade(f.reportedAt),
+		ErrorPenalty:      penalty(o.errorRate(f)),
+		Weight:            weight, Weighed: weighed,
+	}
+	if l.PerRequestKnown > 0 {
+		e.mu.Lock()
+		l.PerRequestFrom = e.perRequestFrom
+		e.mu.Unlock()
+	}
+	if l.Reported > 0 {
+		l.Since = int(max(int64(e.begun.Load()-f.begunByThen), 0))
+		if f.utilization >= 0 {
+			l.Utilization, l.QueueFrom = f.utilization, FromUtilization
+		}
+		if f.inFlight >= 0 {
+			l.InFlight, l.Usual, l.QueueFrom = float64(f.inFlight), float64(f.inFlightMean), FromInFlight
+		}
+	}
+	x.Looks = append(x.Looks, l)
+}
+
+// fresh notes that all that were looked at until now are fresh, and which of
+// them goes on to be compared.
+func (x *Explanation) fresh(best candidate) {
+	for i := range x.Looks {
+		l := &x.Looks[i]
+		l.Fresh = true
+		l.Best = best.index >= 0 && l.Index == best.index && l.Cost == best.cost
+	}
+}
+
+// age is how long ago something was; negative if never.
+func (o *outlook) age(at int64) int64 {
+	if at == 0 {
+		return -1
+	}
+	return max(o.now-at, 0)
+}
