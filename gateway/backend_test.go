@@ -257,6 +257,11 @@ func (l *library) Vital(_ context.Context, r *testv1.VitalRequest) (*testv1.Vita
 	return &testv1.VitalResponse{}, nil
 }
 
+func (l *library) Anything(_ context.Context, r *testv1.AnythingRequest) (*testv1.AnythingResponse, error) {
+	l.saw("Anything", r)
+	return &testv1.AnythingResponse{Name: r.GetName()}, nil
+}
+
 func (l *library) Flaky(_ context.Context, r *testv1.FlakyRequest) (*testv1.FlakyResponse, error) {
 	l.saw("Flaky", r)
 	if l.failures.Add(1) <= int64(r.GetFailures()) {

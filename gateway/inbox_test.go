@@ -209,3 +209,35 @@ func TestTheFirstMessageHasWhatTheQuerySays(t *testing.T) {
 	d.do("POST", "/v1/books:uploadInto?dry_run=x", `{"title":"a"}`).wantField("dryRun")
 	d.do("POST", "/v1/books:uploadInto", `{"nonsense":"a"}`).wantField("book.nonsense")
 }
+
+func TestABidirectionalStreamOverHTTP2(t *testing.T) {
+	_, client := serveTLS(t, nil)
+	body, messages := io.Pipe()
+	req, err := http.NewRequestWithContext(t.Context(), "POST", "https://door/v1/chat", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/x-ndjson")
+	go func() { _, _ = io.WriteString(messages, `{"text":"a"}`+"\n") }()
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	answers := bufio.NewReader(resp.Body)
+	for _, text := range []string{"a", "b"} {
+		line, err := answers.ReadString('\n')
+		if err != nil || resp.ProtoMajor != 2 || !strings.Contains(line, "you said "+text) {
+			t.Fatalf("%s: %q, %v", resp.Proto, line, err)
+		}
+		if text == "a" {
+			_, _ = io.WriteString(messages, `{"text":"b"}`)
+		}
+	}
+	_, _ = io.WriteString(messages, `{"text":""}`)
+	rest, err := io.ReadAll(answers)
+	if err != nil || !strings.Contains(string(rest), `"string.min_len"`) {
+		t.Errorf("%q, %v", rest, err)
+	}
+	_ = messages.Close()
+}

@@ -169,6 +169,21 @@ func TestBindingsOfEveryKindReachTheirMethod(t *testing.T) {
 	}
 }
 
+func TestMethodsThatHTTPDoesNotKnow(t *testing.T) {
+	d := newDoor(t, nil)
+	for _, method := range []string{"GET", "POST", "PROPFIND", "DELETE"} {
+		if v := d.do(method, "/v1/shelves/1/books/2:anything", "").want(200).decode(); v["name"] != "shelves/1/books/2" {
+			t.Errorf("%s: %v", method, v)
+		}
+	}
+	if v := d.do("REPORT", "/v1/anything", `{"name":"x"}`).want(200).decode(); v["name"] != "x" {
+		t.Errorf("%v", v)
+	}
+	if a := d.do("POST", "/v1/anything", `{"name":"x"}`).want(405); a.header.Get("Allow") != "OPTIONS, REPORT" {
+		t.Errorf("Allow %q", a.header.Get("Allow"))
+	}
+}
+
 func TestValidationRulesAreCheckedBeforeTheBackend(t *testing.T) {
 	d := newDoor(t, nil)
 	writer := bearer(token(t, "ann", "books.read", "books.write"))

@@ -76,6 +76,9 @@ func (e *Encoder) Append(dst []byte, md protoreflect.MessageDescriptor, wire []b
 	if !m.plain {
 		return e.appendBuilt(dst, md, wire)
 	}
+	if dst == nil {
+		dst = make([]byte, 0, 2*len(wire)+128) // names take about as much as values
+	}
 	w := e.writer(dst)
 	return e.finish(w, dst, w.message(m, wire, 0))
 }

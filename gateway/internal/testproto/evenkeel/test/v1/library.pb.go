@@ -3301,6 +3301,98 @@ func (x *FlakyResponse) GetFailures() int32 {
 	return 0
 }
 
+// What to take.
+type AnythingRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnythingRequest) Reset() {
+	*x = AnythingRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnythingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnythingRequest) ProtoMessage() {}
+
+func (x *AnythingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnythingRequest.ProtoReflect.Descriptor instead.
+func (*AnythingRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *AnythingRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// What was taken.
+type AnythingResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnythingResponse) Reset() {
+	*x = AnythingResponse{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnythingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnythingResponse) ProtoMessage() {}
+
+func (x *AnythingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnythingResponse.ProtoReflect.Descriptor instead.
+func (*AnythingResponse) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *AnythingResponse) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 var File_evenkeel_test_v1_library_proto protoreflect.FileDescriptor
 
 const file_evenkeel_test_v1_library_proto_rawDesc = "" +
@@ -3507,11 +3599,15 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\fFlakyRequest\x12\x1a\n" +
 	"\bfailures\x18\x01 \x01(\x05R\bfailures\"+\n" +
 	"\rFlakyResponse\x12\x1a\n" +
-	"\bfailures\x18\x01 \x01(\x05R\bfailures*=\n" +
+	"\bfailures\x18\x01 \x01(\x05R\bfailures\"%\n" +
+	"\x0fAnythingRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"&\n" +
+	"\x10AnythingResponse\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name*=\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_FICTION\x10\x01\x12\r\n" +
-	"\tKIND_FACT\x10\x022\xa0\x1d\n" +
+	"\tKIND_FACT\x10\x022\xcb\x1e\n" +
 	"\x0eLibraryService\x12{\n" +
 	"\aGetBook\x12 .evenkeel.test.v1.GetBookRequest\x1a\x16.evenkeel.test.v1.Book\"6\xf2\xed\x18\x0e\x12\f\n" +
 	"\n" +
@@ -3559,7 +3655,10 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x0f\n" +
 	"\x06scarce\x10\x02\x1a\x03\b\x90\x1c\x10\x03\x82\xd3\xe4\x93\x02\x1dZ\x0f:\x01*\"\n" +
 	"/v1/scarce\x12\n" +
-	"/v1/scarce\x12g\n" +
+	"/v1/scarce\x12\xa8\x01\n" +
+	"\bAnything\x12!.evenkeel.test.v1.AnythingRequest\x1a\".evenkeel.test.v1.AnythingResponse\"U\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02IZ\x1b:\x01*B\x16\n" +
+	"\x06REPORT\x12\f/v1/anythingB*\n" +
+	"\x01*\x12%/v1/{name=shelves/*/books/*}:anything\x12g\n" +
 	"\x05Vital\x12\x1e.evenkeel.test.v1.VitalRequest\x1a\x1f.evenkeel.test.v1.VitalResponse\"\x1d\xf2\xed\x18\x02\b\x01\xc2\xee\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\v\x12\t/v1/vital\x12l\n" +
 	"\x05Flaky\x12\x1e.evenkeel.test.v1.FlakyRequest\x1a\x1f.evenkeel.test.v1.FlakyResponse\"\"\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/flaky/{failures}\x12x\n" +
 	"\n" +
@@ -3612,7 +3711,7 @@ func file_evenkeel_test_v1_library_proto_rawDescGZIP() []byte {
 }
 
 var file_evenkeel_test_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 64)
+var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
 var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(Kind)(0),                     // 0: evenkeel.test.v1.Kind
 	(*Book)(nil),                  // 1: evenkeel.test.v1.Book
@@ -3674,55 +3773,57 @@ var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(*VitalResponse)(nil),         // 57: evenkeel.test.v1.VitalResponse
 	(*FlakyRequest)(nil),          // 58: evenkeel.test.v1.FlakyRequest
 	(*FlakyResponse)(nil),         // 59: evenkeel.test.v1.FlakyResponse
-	nil,                           // 60: evenkeel.test.v1.Book.LabelsEntry
-	nil,                           // 61: evenkeel.test.v1.Note.LabelsEntry
-	nil,                           // 62: evenkeel.test.v1.EchoRequest.CountsEntry
-	nil,                           // 63: evenkeel.test.v1.EchoRequest.ByNameEntry
-	nil,                           // 64: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	(*fieldmaskpb.FieldMask)(nil), // 65: google.protobuf.FieldMask
-	(*timestamppb.Timestamp)(nil), // 66: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 67: google.protobuf.Struct
-	(*httpbody.HttpBody)(nil),     // 68: google.api.HttpBody
-	(*durationpb.Duration)(nil),   // 69: google.protobuf.Duration
-	(*wrapperspb.Int32Value)(nil), // 70: google.protobuf.Int32Value
-	(*structpb.Value)(nil),        // 71: google.protobuf.Value
-	(*emptypb.Empty)(nil),         // 72: google.protobuf.Empty
+	(*AnythingRequest)(nil),       // 60: evenkeel.test.v1.AnythingRequest
+	(*AnythingResponse)(nil),      // 61: evenkeel.test.v1.AnythingResponse
+	nil,                           // 62: evenkeel.test.v1.Book.LabelsEntry
+	nil,                           // 63: evenkeel.test.v1.Note.LabelsEntry
+	nil,                           // 64: evenkeel.test.v1.EchoRequest.CountsEntry
+	nil,                           // 65: evenkeel.test.v1.EchoRequest.ByNameEntry
+	nil,                           // 66: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	(*fieldmaskpb.FieldMask)(nil), // 67: google.protobuf.FieldMask
+	(*timestamppb.Timestamp)(nil), // 68: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 69: google.protobuf.Struct
+	(*httpbody.HttpBody)(nil),     // 70: google.api.HttpBody
+	(*durationpb.Duration)(nil),   // 71: google.protobuf.Duration
+	(*wrapperspb.Int32Value)(nil), // 72: google.protobuf.Int32Value
+	(*structpb.Value)(nil),        // 73: google.protobuf.Value
+	(*emptypb.Empty)(nil),         // 74: google.protobuf.Empty
 }
 var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	2,  // 0: evenkeel.test.v1.Book.authors:type_name -> evenkeel.test.v1.Author
-	60, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
+	62, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
 	0,  // 2: evenkeel.test.v1.Book.kind:type_name -> evenkeel.test.v1.Kind
 	1,  // 3: evenkeel.test.v1.ListBooksResponse.books:type_name -> evenkeel.test.v1.Book
 	1,  // 4: evenkeel.test.v1.CreateBookRequest.book:type_name -> evenkeel.test.v1.Book
 	1,  // 5: evenkeel.test.v1.UpdateBookRequest.book:type_name -> evenkeel.test.v1.Book
-	65, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
+	67, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 7: evenkeel.test.v1.Note.author:type_name -> evenkeel.test.v1.Author
-	61, // 8: evenkeel.test.v1.Note.labels:type_name -> evenkeel.test.v1.Note.LabelsEntry
-	66, // 9: evenkeel.test.v1.Note.time:type_name -> google.protobuf.Timestamp
-	67, // 10: evenkeel.test.v1.Note.extra:type_name -> google.protobuf.Struct
+	63, // 8: evenkeel.test.v1.Note.labels:type_name -> evenkeel.test.v1.Note.LabelsEntry
+	68, // 9: evenkeel.test.v1.Note.time:type_name -> google.protobuf.Timestamp
+	69, // 10: evenkeel.test.v1.Note.extra:type_name -> google.protobuf.Struct
 	9,  // 11: evenkeel.test.v1.CreateNoteRequest.note:type_name -> evenkeel.test.v1.Note
 	9,  // 12: evenkeel.test.v1.UpdateNoteRequest.note:type_name -> evenkeel.test.v1.Note
-	65, // 13: evenkeel.test.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
-	68, // 14: evenkeel.test.v1.WriteFileRequest.file:type_name -> google.api.HttpBody
-	68, // 15: evenkeel.test.v1.UploadFileRequest.file:type_name -> google.api.HttpBody
-	69, // 16: evenkeel.test.v1.WatchEventsRequest.pause:type_name -> google.protobuf.Duration
+	67, // 13: evenkeel.test.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
+	70, // 14: evenkeel.test.v1.WriteFileRequest.file:type_name -> google.api.HttpBody
+	70, // 15: evenkeel.test.v1.UploadFileRequest.file:type_name -> google.api.HttpBody
+	71, // 16: evenkeel.test.v1.WatchEventsRequest.pause:type_name -> google.protobuf.Duration
 	0,  // 17: evenkeel.test.v1.EchoRequest.kind:type_name -> evenkeel.test.v1.Kind
-	62, // 18: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
+	64, // 18: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
 	24, // 19: evenkeel.test.v1.EchoRequest.nested:type_name -> evenkeel.test.v1.Nested
-	66, // 20: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
-	69, // 21: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
-	65, // 22: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
-	70, // 23: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
-	67, // 24: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
+	68, // 20: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
+	71, // 21: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
+	67, // 22: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
+	72, // 23: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
+	69, // 24: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
 	24, // 25: evenkeel.test.v1.EchoRequest.several:type_name -> evenkeel.test.v1.Nested
-	63, // 26: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
+	65, // 26: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
 	0,  // 27: evenkeel.test.v1.EchoRequest.kinds:type_name -> evenkeel.test.v1.Kind
-	71, // 28: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
+	73, // 28: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
 	24, // 29: evenkeel.test.v1.Nested.deeper:type_name -> evenkeel.test.v1.Nested
 	23, // 30: evenkeel.test.v1.EchoResponse.echoed:type_name -> evenkeel.test.v1.EchoRequest
-	64, // 31: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	69, // 32: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
-	69, // 33: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
+	66, // 31: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	71, // 32: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
+	71, // 33: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
 	1,  // 34: evenkeel.test.v1.WatchBooksResponse.book:type_name -> evenkeel.test.v1.Book
 	1,  // 35: evenkeel.test.v1.UploadBooksRequest.book:type_name -> evenkeel.test.v1.Book
 	1,  // 36: evenkeel.test.v1.UploadIntoRequest.book:type_name -> evenkeel.test.v1.Book
@@ -3737,7 +3838,7 @@ var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	12, // 45: evenkeel.test.v1.LibraryService.UpdateNote:input_type -> evenkeel.test.v1.UpdateNoteRequest
 	13, // 46: evenkeel.test.v1.LibraryService.DeleteNote:input_type -> evenkeel.test.v1.DeleteNoteRequest
 	14, // 47: evenkeel.test.v1.LibraryService.WriteFile:input_type -> evenkeel.test.v1.WriteFileRequest
-	68, // 48: evenkeel.test.v1.LibraryService.Reflect:input_type -> google.api.HttpBody
+	70, // 48: evenkeel.test.v1.LibraryService.Reflect:input_type -> google.api.HttpBody
 	15, // 49: evenkeel.test.v1.LibraryService.UploadFile:input_type -> evenkeel.test.v1.UploadFileRequest
 	17, // 50: evenkeel.test.v1.LibraryService.WatchEvents:input_type -> evenkeel.test.v1.WatchEventsRequest
 	7,  // 51: evenkeel.test.v1.LibraryService.UpdateBook:input_type -> evenkeel.test.v1.UpdateBookRequest
@@ -3751,70 +3852,72 @@ var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	28, // 59: evenkeel.test.v1.LibraryService.Fail:input_type -> evenkeel.test.v1.FailRequest
 	29, // 60: evenkeel.test.v1.LibraryService.Sleep:input_type -> evenkeel.test.v1.SleepRequest
 	54, // 61: evenkeel.test.v1.LibraryService.Scarce:input_type -> evenkeel.test.v1.ScarceRequest
-	56, // 62: evenkeel.test.v1.LibraryService.Vital:input_type -> evenkeel.test.v1.VitalRequest
-	58, // 63: evenkeel.test.v1.LibraryService.Flaky:input_type -> evenkeel.test.v1.FlakyRequest
-	31, // 64: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
-	33, // 65: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
-	35, // 66: evenkeel.test.v1.LibraryService.UploadInto:input_type -> evenkeel.test.v1.UploadIntoRequest
-	37, // 67: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
-	39, // 68: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
-	48, // 69: evenkeel.test.v1.AnswerService.NoField:input_type -> evenkeel.test.v1.NoFieldRequest
-	49, // 70: evenkeel.test.v1.AnswerService.NoPath:input_type -> evenkeel.test.v1.NoPathRequest
-	50, // 71: evenkeel.test.v1.AnswerService.Content:input_type -> evenkeel.test.v1.ContentRequest
-	51, // 72: evenkeel.test.v1.AnswerService.Stream:input_type -> evenkeel.test.v1.StreamRequest
-	52, // 73: evenkeel.test.v1.AnswerService.Events:input_type -> evenkeel.test.v1.EventsRequest
-	53, // 74: evenkeel.test.v1.AnswerService.Number:input_type -> evenkeel.test.v1.NumberRequest
-	40, // 75: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
-	41, // 76: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
-	42, // 77: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
-	43, // 78: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
-	44, // 79: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
-	46, // 80: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
-	47, // 81: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
-	1,  // 82: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
-	5,  // 83: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
-	1,  // 84: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
-	9,  // 85: evenkeel.test.v1.LibraryService.CreateNote:output_type -> evenkeel.test.v1.Note
-	9,  // 86: evenkeel.test.v1.LibraryService.GetNote:output_type -> evenkeel.test.v1.Note
-	9,  // 87: evenkeel.test.v1.LibraryService.UpdateNote:output_type -> evenkeel.test.v1.Note
-	72, // 88: evenkeel.test.v1.LibraryService.DeleteNote:output_type -> google.protobuf.Empty
-	68, // 89: evenkeel.test.v1.LibraryService.WriteFile:output_type -> google.api.HttpBody
-	68, // 90: evenkeel.test.v1.LibraryService.Reflect:output_type -> google.api.HttpBody
-	16, // 91: evenkeel.test.v1.LibraryService.UploadFile:output_type -> evenkeel.test.v1.UploadFileResponse
-	18, // 92: evenkeel.test.v1.LibraryService.WatchEvents:output_type -> evenkeel.test.v1.WatchEventsResponse
-	1,  // 93: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
-	72, // 94: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
-	1,  // 95: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
-	1,  // 96: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
-	68, // 97: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
-	68, // 98: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
-	25, // 99: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
-	27, // 100: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
-	72, // 101: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
-	30, // 102: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
-	55, // 103: evenkeel.test.v1.LibraryService.Scarce:output_type -> evenkeel.test.v1.ScarceResponse
-	57, // 104: evenkeel.test.v1.LibraryService.Vital:output_type -> evenkeel.test.v1.VitalResponse
-	59, // 105: evenkeel.test.v1.LibraryService.Flaky:output_type -> evenkeel.test.v1.FlakyResponse
-	32, // 106: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
-	34, // 107: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
-	36, // 108: evenkeel.test.v1.LibraryService.UploadInto:output_type -> evenkeel.test.v1.UploadIntoResponse
-	38, // 109: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
-	72, // 110: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
-	1,  // 111: evenkeel.test.v1.AnswerService.NoField:output_type -> evenkeel.test.v1.Book
-	1,  // 112: evenkeel.test.v1.AnswerService.NoPath:output_type -> evenkeel.test.v1.Book
-	1,  // 113: evenkeel.test.v1.AnswerService.Content:output_type -> evenkeel.test.v1.Book
-	1,  // 114: evenkeel.test.v1.AnswerService.Stream:output_type -> evenkeel.test.v1.Book
-	1,  // 115: evenkeel.test.v1.AnswerService.Events:output_type -> evenkeel.test.v1.Book
-	1,  // 116: evenkeel.test.v1.AnswerService.Number:output_type -> evenkeel.test.v1.Book
-	72, // 117: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
-	72, // 118: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
-	72, // 119: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
-	72, // 120: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
-	72, // 121: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
-	72, // 122: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
-	72, // 123: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
-	82, // [82:124] is the sub-list for method output_type
-	40, // [40:82] is the sub-list for method input_type
+	60, // 62: evenkeel.test.v1.LibraryService.Anything:input_type -> evenkeel.test.v1.AnythingRequest
+	56, // 63: evenkeel.test.v1.LibraryService.Vital:input_type -> evenkeel.test.v1.VitalRequest
+	58, // 64: evenkeel.test.v1.LibraryService.Flaky:input_type -> evenkeel.test.v1.FlakyRequest
+	31, // 65: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
+	33, // 66: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
+	35, // 67: evenkeel.test.v1.LibraryService.UploadInto:input_type -> evenkeel.test.v1.UploadIntoRequest
+	37, // 68: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
+	39, // 69: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
+	48, // 70: evenkeel.test.v1.AnswerService.NoField:input_type -> evenkeel.test.v1.NoFieldRequest
+	49, // 71: evenkeel.test.v1.AnswerService.NoPath:input_type -> evenkeel.test.v1.NoPathRequest
+	50, // 72: evenkeel.test.v1.AnswerService.Content:input_type -> evenkeel.test.v1.ContentRequest
+	51, // 73: evenkeel.test.v1.AnswerService.Stream:input_type -> evenkeel.test.v1.StreamRequest
+	52, // 74: evenkeel.test.v1.AnswerService.Events:input_type -> evenkeel.test.v1.EventsRequest
+	53, // 75: evenkeel.test.v1.AnswerService.Number:input_type -> evenkeel.test.v1.NumberRequest
+	40, // 76: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
+	41, // 77: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
+	42, // 78: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
+	43, // 79: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
+	44, // 80: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
+	46, // 81: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
+	47, // 82: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
+	1,  // 83: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
+	5,  // 84: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
+	1,  // 85: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
+	9,  // 86: evenkeel.test.v1.LibraryService.CreateNote:output_type -> evenkeel.test.v1.Note
+	9,  // 87: evenkeel.test.v1.LibraryService.GetNote:output_type -> evenkeel.test.v1.Note
+	9,  // 88: evenkeel.test.v1.LibraryService.UpdateNote:output_type -> evenkeel.test.v1.Note
+	74, // 89: evenkeel.test.v1.LibraryService.DeleteNote:output_type -> google.protobuf.Empty
+	70, // 90: evenkeel.test.v1.LibraryService.WriteFile:output_type -> google.api.HttpBody
+	70, // 91: evenkeel.test.v1.LibraryService.Reflect:output_type -> google.api.HttpBody
+	16, // 92: evenkeel.test.v1.LibraryService.UploadFile:output_type -> evenkeel.test.v1.UploadFileResponse
+	18, // 93: evenkeel.test.v1.LibraryService.WatchEvents:output_type -> evenkeel.test.v1.WatchEventsResponse
+	1,  // 94: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
+	74, // 95: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
+	1,  // 96: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
+	1,  // 97: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
+	70, // 98: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
+	70, // 99: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
+	25, // 100: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
+	27, // 101: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
+	74, // 102: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
+	30, // 103: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
+	55, // 104: evenkeel.test.v1.LibraryService.Scarce:output_type -> evenkeel.test.v1.ScarceResponse
+	61, // 105: evenkeel.test.v1.LibraryService.Anything:output_type -> evenkeel.test.v1.AnythingResponse
+	57, // 106: evenkeel.test.v1.LibraryService.Vital:output_type -> evenkeel.test.v1.VitalResponse
+	59, // 107: evenkeel.test.v1.LibraryService.Flaky:output_type -> evenkeel.test.v1.FlakyResponse
+	32, // 108: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
+	34, // 109: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
+	36, // 110: evenkeel.test.v1.LibraryService.UploadInto:output_type -> evenkeel.test.v1.UploadIntoResponse
+	38, // 111: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
+	74, // 112: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
+	1,  // 113: evenkeel.test.v1.AnswerService.NoField:output_type -> evenkeel.test.v1.Book
+	1,  // 114: evenkeel.test.v1.AnswerService.NoPath:output_type -> evenkeel.test.v1.Book
+	1,  // 115: evenkeel.test.v1.AnswerService.Content:output_type -> evenkeel.test.v1.Book
+	1,  // 116: evenkeel.test.v1.AnswerService.Stream:output_type -> evenkeel.test.v1.Book
+	1,  // 117: evenkeel.test.v1.AnswerService.Events:output_type -> evenkeel.test.v1.Book
+	1,  // 118: evenkeel.test.v1.AnswerService.Number:output_type -> evenkeel.test.v1.Book
+	74, // 119: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
+	74, // 120: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
+	74, // 121: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
+	74, // 122: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
+	74, // 123: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
+	74, // 124: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
+	74, // 125: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
+	83, // [83:126] is the sub-list for method output_type
+	40, // [40:83] is the sub-list for method input_type
 	40, // [40:40] is the sub-list for extension type_name
 	40, // [40:40] is the sub-list for extension extendee
 	0,  // [0:40] is the sub-list for field type_name
@@ -3837,7 +3940,7 @@ func file_evenkeel_test_v1_library_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evenkeel_test_v1_library_proto_rawDesc), len(file_evenkeel_test_v1_library_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   64,
+			NumMessages:   66,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

@@ -45,6 +45,7 @@ const (
 	LibraryService_Fail_FullMethodName         = "/evenkeel.test.v1.LibraryService/Fail"
 	LibraryService_Sleep_FullMethodName        = "/evenkeel.test.v1.LibraryService/Sleep"
 	LibraryService_Scarce_FullMethodName       = "/evenkeel.test.v1.LibraryService/Scarce"
+	LibraryService_Anything_FullMethodName     = "/evenkeel.test.v1.LibraryService/Anything"
 	LibraryService_Vital_FullMethodName        = "/evenkeel.test.v1.LibraryService/Vital"
 	LibraryService_Flaky_FullMethodName        = "/evenkeel.test.v1.LibraryService/Flaky"
 	LibraryService_WatchBooks_FullMethodName   = "/evenkeel.test.v1.LibraryService/WatchBooks"
@@ -105,6 +106,8 @@ type LibraryServiceClient interface {
 	Sleep(ctx context.Context, in *SleepRequest, opts ...grpc.CallOption) (*SleepResponse, error)
 	// May be called twice an hour, if there is nothing better to do.
 	Scarce(ctx context.Context, in *ScarceRequest, opts ...grpc.CallOption) (*ScarceResponse, error)
+	// Takes every method that no other does, at a verb of its own.
+	Anything(ctx context.Context, in *AnythingRequest, opts ...grpc.CallOption) (*AnythingResponse, error)
 	// Is there whatever happens.
 	Vital(ctx context.Context, in *VitalRequest, opts ...grpc.CallOption) (*VitalResponse, error)
 	// Fails as often as it is told, and may be called again.
@@ -370,6 +373,16 @@ func (c *libraryServiceClient) Scarce(ctx context.Context, in *ScarceRequest, op
 	return out, nil
 }
 
+func (c *libraryServiceClient) Anything(ctx context.Context, in *AnythingRequest, opts ...grpc.CallOption) (*AnythingResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnythingResponse)
+	err := c.cc.Invoke(ctx, LibraryService_Anything_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *libraryServiceClient) Vital(ctx context.Context, in *VitalRequest, opts ...grpc.CallOption) (*VitalResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(VitalResponse)
@@ -509,6 +522,8 @@ type LibraryServiceServer interface {
 	Sleep(context.Context, *SleepRequest) (*SleepResponse, error)
 	// May be called twice an hour, if there is nothing better to do.
 	Scarce(context.Context, *ScarceRequest) (*ScarceResponse, error)
+	// Takes every method that no other does, at a verb of its own.
+	Anything(context.Context, *AnythingRequest) (*AnythingResponse, error)
 	// Is there whatever happens.
 	Vital(context.Context, *VitalRequest) (*VitalResponse, error)
 	// Fails as often as it is told, and may be called again.
@@ -598,6 +613,9 @@ func (UnimplementedLibraryServiceServer) Sleep(context.Context, *SleepRequest) (
 }
 func (UnimplementedLibraryServiceServer) Scarce(context.Context, *ScarceRequest) (*ScarceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Scarce not implemented")
+}
+func (UnimplementedLibraryServiceServer) Anything(context.Context, *AnythingRequest) (*AnythingResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Anything not implemented")
 }
 func (UnimplementedLibraryServiceServer) Vital(context.Context, *VitalRequest) (*VitalResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Vital not implemented")
@@ -1012,6 +1030,24 @@ func _LibraryService_Scarce_Handler(srv interface{}, ctx context.Context, dec fu
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LibraryService_Anything_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnythingRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).Anything(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_Anything_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).Anything(ctx, req.(*AnythingRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LibraryService_Vital_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(VitalRequest)
 	if err := dec(in); err != nil {
@@ -1180,6 +1216,10 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Scarce",
 			Handler:    _LibraryService_Scarce_Handler,
+		},
+		{
+			MethodName: "Anything",
+			Handler:    _LibraryService_Anything_Handler,
 		},
 		{
 			MethodName: "Vital",
