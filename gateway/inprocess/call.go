@@ -26,6 +26,7 @@ type call struct {
 	// headerSent is closed when the headers are, done when the handler has
 	// returned.
 	headerSent, done chan struct{}
+	observed         *observed
 
 	mu      sync.Mutex // guards what follows until done is closed
 	sent    bool
@@ -39,6 +40,8 @@ func (s *Server) newCall(ctx context.Context, m *method, md metadata.MD) *call {
 	c := &call{server: s, method: m, headerSent: make(chan struct{}), done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(callerContext{ctx, s.values})
 	c.ctx = grpc.NewContextWithServerTransportStream(metadata.NewIncomingContext(c.ctx, md), c)
+	clientStream, serverStream := m.streams()
+	c.ctx, c.observed = observers(s.config.ServerStats).observe(c.ctx, false, m.fullName, clientStream, serverStream, md)
 	return c
 }
 
@@ -85,12 +88,14 @@ func (c *call) SendHeader(md metadata.MD) error {
 		return status.Error(codes.Internal, err.Error())
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.sent || c.ended() {
+		c.mu.Unlock()
 		return status.Error(codes.Internal, errHeadersSent.Error())
 	}
 	c.header = metadata.Join(c.header, md)
 	c.send()
+	c.mu.Unlock()
+	c.observed.headerOut(c.header)
 	return nil
 }
 
@@ -114,13 +119,17 @@ func (c *call) SetTrailer(md metadata.MD) error {
 // sendHeader sends the headers before the first message.
 func (c *call) sendHeader() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if !c.sent {
+	now := !c.sent
+	if now {
 		c.send()
+	}
+	c.mu.Unlock()
+	if now {
+		c.observed.headerOut(c.header)
 	}
 }
 
-// send is called with the lock held.
+// send is called with the lock held. The header does not change after it.
 func (c *call) send() {
 	c.sent = true
 	if c.header == nil {
@@ -144,13 +153,19 @@ func (c *call) ended() bool {
 func (c *call) finish(err error) {
 	st := statusOf(err)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	// A response of trailers only has no headers.
-	if !c.sent && (st.Code() == codes.OK || len(c.header) > 0) {
-		c.send()
-	}
+	withHeader := st.Code() == codes.OK || len(c.header) > 0
 	dropReserved(c.trailer)
-	c.status = st
+	trailer := c.trailer.Copy()
+	c.mu.Unlock()
+	if withHeader {
+		c.sendHeader()
+	}
+	// Before the caller is told, so that both are told in this order.
+	c.observed.end(trailer, st.Err())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.status, c.trailer = st, trailer
 	close(c.done)
 }
 

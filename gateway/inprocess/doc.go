@@ -26,13 +26,14 @@
 //   - All four kinds of methods work, also by generic streams. A sender waits if
 //     what was sent and not yet received exceeds a window.
 //   - A handler that panics fails its own call only, with INTERNAL.
+//   - Stats handlers are told of each call, on both sides.
 //
 // # What is not
 //
 // There is no connection, so that there is nothing to dial, to balance, to
-// compress or to keep alive; options about that have no effect. Client
-// interceptors are left to wrappers of the connection, and stats handlers are
-// not called.
+// compress or to keep alive; options about that have no effect, and stats
+// handlers are not told of connections. Client interceptors are left to wrappers
+// of the connection.
 //
 // # Sources
 //

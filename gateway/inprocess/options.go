@@ -32,6 +32,8 @@ type options struct {
 	codec, serverCodec encoding.CodecV2
 	// foreign says that the codec may return memory that is not its own.
 	foreign bool
+	// observed tells of the caller's end.
+	observed *observed
 }
 
 func (s *Server) readOptions(opts []grpc.CallOption) (options, error) {
@@ -111,6 +113,7 @@ func (o *options) encode(m any) (mem.BufferSlice, error) {
 		data.Free()
 		return nil, status.Errorf(codes.ResourceExhausted, "trying to send message larger than max (%d vs. %d)", n, o.maxSend)
 	}
+	o.observed.sent(m, data.Len())
 	if o.foreign {
 		own := mem.BufferSlice{mem.SliceBuffer(data.Materialize())}
 		data.Free()
@@ -128,6 +131,7 @@ func (o *options) decode(data mem.BufferSlice, m any) error {
 	if err := o.codec.Unmarshal(data, m); err != nil {
 		return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
 	}
+	o.observed.received(m, data.Len())
 	return nil
 }
 
@@ -136,30 +140,34 @@ func tooLarge(n, most int) error {
 }
 
 // encodeReply makes bytes of a handler's message.
-func (o *options) encodeReply(m any) (mem.BufferSlice, error) {
+func (o *options) encodeReply(c *call, m any) (mem.BufferSlice, error) {
 	data, err := o.serverCodec.Marshal(m)
 	if err != nil {
 		return nil, status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
 	}
+	c.sendHeader()
+	c.observed.sent(m, data.Len())
 	return data, nil
 }
 
 // decodeRequest makes a handler's message of bytes, and frees them.
-func (o *options) decodeRequest(data mem.BufferSlice, m any, most int) error {
+func (o *options) decodeRequest(c *call, data mem.BufferSlice, m any) error {
 	defer data.Free()
-	if n := data.Len(); n > most {
+	if n, most := data.Len(), c.server.config.MaxReceiveBytes; n > most {
 		return tooLarge(n, most)
 	}
 	if err := o.serverCodec.Unmarshal(data, m); err != nil {
 		return status.Errorf(codes.Internal, "grpc: error unmarshalling request: %v", err)
 	}
+	c.observed.received(m, data.Len())
 	return nil
 }
 
 // tell fills in what a caller asked to be told, when a call has ended with err.
 func (o *options) tell(c *call, err error) {
+	var header, trailer metadata.MD
 	if c != nil {
-		header, trailer := c.told()
+		header, trailer = c.told()
 		for _, h := range o.headers {
 			*h = header.Copy()
 		}
@@ -170,6 +178,10 @@ func (o *options) tell(c *call, err error) {
 			*p = peer.Peer{Addr: Addr{}, LocalAddr: Addr{}, AuthInfo: c.server.config.AuthInfo}
 		}
 	}
+	if header != nil {
+		o.observed.headerIn(header)
+	}
+	o.observed.end(trailer, err)
 	for _, f := range o.onFinish {
 		f(err)
 	}

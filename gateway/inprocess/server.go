@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/encoding"
 	_ "google.golang.org/grpc/encoding/proto" // the codec that is used by default
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/stats"
 	"google.golang.org/grpc/status"
 )
 
@@ -37,6 +38,11 @@ type Config struct {
 	// not yet received, in each direction; one message always fits. 1 B to
 	// 1 GiB; default 64 KiB, as gRPC begins with.
 	WindowBytes int
+
+	// ServerStats and ClientStats are told of each call, as by
+	// [grpc.StatsHandler] and [grpc.WithStatsHandler]: so traces and metrics are
+	// made as they are over a network. Of connections they are not told.
+	ServerStats, ClientStats []stats.Handler
 
 	// AuthInfo is what handlers find in their peer. Default: an [AuthInfo],
 	// which says that nobody else can read or change what is sent.
@@ -101,6 +107,14 @@ type method struct {
 	stream   *grpc.StreamDesc
 }
 
+// streams says which sides of a method are streams.
+func (m *method) streams() (client, server bool) {
+	if m.stream == nil {
+		return false, false
+	}
+	return m.stream.ClientStreams, m.stream.ServerStreams
+}
+
 // New returns a server without services. An error names the field of config
 // that is wrong. Close it to wait for calls that are still running.
 func New(config Config) (*Server, error) {
@@ -138,6 +152,16 @@ func (c *Config) complete() error {
 	for i, interceptor := range c.StreamInterceptors {
 		if interceptor == nil {
 			return fmt.Errorf("StreamInterceptors[%d]: is nil", i)
+		}
+	}
+	for i, h := range c.ServerStats {
+		if h == nil {
+			return fmt.Errorf("ServerStats[%d]: is nil", i)
+		}
+	}
+	for i, h := range c.ClientStats {
+		if h == nil {
+			return fmt.Errorf("ClientStats[%d]: is nil", i)
 		}
 	}
 	if c.MaxReceiveBytes < 1 || c.MaxReceiveBytes > maxMessage {

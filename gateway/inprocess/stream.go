@@ -28,6 +28,16 @@ func (s *Server) NewStream(ctx context.Context, desc *grpc.StreamDesc, fullMetho
 }
 
 func (s *Server) newStream(ctx context.Context, desc *grpc.StreamDesc, m *method, o *options) (*clientStream, error) {
+	ctx, o.observed = observers(s.config.ClientStats).observe(ctx, true, m.fullName, desc.ClientStreams, desc.ServerStreams, nil)
+	cs, err := s.openStream(ctx, desc, m, o)
+	if err != nil {
+		o.observed.end(nil, err)
+		return nil, err
+	}
+	return cs, nil
+}
+
+func (s *Server) openStream(ctx context.Context, desc *grpc.StreamDesc, m *method, o *options) (*clientStream, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, status.FromContextError(err).Err()
 	}
@@ -35,6 +45,7 @@ func (s *Server) newStream(ctx context.Context, desc *grpc.StreamDesc, m *method
 	if err != nil {
 		return nil, err
 	}
+	o.observed.headerOut(md)
 	cs := s.newClientStream(ctx, desc, o)
 	cs.call = s.newCall(cs.ctx, m, md)
 	if err := s.begin(cs.call); err != nil {
@@ -201,11 +212,10 @@ func (s *serverStream) SendHeader(md metadata.MD) error { return s.call.SendHead
 func (s *serverStream) SetTrailer(md metadata.MD)       { _ = s.call.SetTrailer(md) }
 
 func (s *serverStream) SendMsg(m any) error {
-	data, err := s.options.encodeReply(m)
+	data, err := s.options.encodeReply(s.call, m)
 	if err != nil {
 		return err
 	}
-	s.call.sendHeader()
 	if err := s.out.push(data, s.call.ctx.Done()); err != nil {
 		return s.gone()
 	}
@@ -220,7 +230,7 @@ func (s *serverStream) RecvMsg(m any) error {
 	case err != nil:
 		return err // io.EOF
 	default:
-		return s.options.decodeRequest(data, m, s.call.server.config.MaxReceiveBytes)
+		return s.options.decodeRequest(s.call, data, m)
 	}
 }
 

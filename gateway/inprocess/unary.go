@@ -20,6 +20,7 @@ func (s *Server) Invoke(ctx context.Context, fullMethod string, args, reply any,
 	if err == nil && m.unary == nil {
 		return s.invokeStream(ctx, m, args, reply, &o)
 	}
+	ctx, o.observed = observers(s.config.ClientStats).observe(ctx, true, fullMethod, false, false, nil)
 	var c *call
 	if err == nil {
 		c, err = s.invoke(ctx, m, args, reply, &o)
@@ -36,6 +37,7 @@ func (s *Server) invoke(ctx context.Context, m *method, args, reply any, o *opti
 	if err != nil {
 		return nil, err
 	}
+	o.observed.headerOut(md)
 	request, err := o.encode(args)
 	if err != nil {
 		return nil, err
@@ -85,12 +87,12 @@ func (u *unaryCall) serve() error {
 			return status.Error(codes.Internal, "the request was decoded twice")
 		}
 		decoded = true
-		return u.options.decodeRequest(u.request, m, u.server.config.MaxReceiveBytes)
+		return u.options.decodeRequest(u.call, u.request, m)
 	}, u.server.unary)
 	if err != nil {
 		return err
 	}
-	data, err := u.options.encodeReply(reply)
+	data, err := u.options.encodeReply(u.call, reply)
 	if err != nil {
 		return err
 	}
