@@ -136,7 +136,7 @@ func (c *call) send() {
 		c.header = metadata.MD{}
 	}
 	dropReserved(c.header)
-	c.header["content-type"] = []string{contentType}
+	c.header["content-type"] = contentTypes
 	close(c.headerSent)
 }
 
@@ -156,7 +156,7 @@ func (c *call) finish(err error) {
 	// A response of trailers only has no headers.
 	withHeader := st.Code() == codes.OK || len(c.header) > 0
 	dropReserved(c.trailer)
-	trailer := c.trailer.Copy()
+	trailer := c.trailer
 	c.mu.Unlock()
 	if withHeader {
 		c.sendHeader()
@@ -165,13 +165,16 @@ func (c *call) finish(err error) {
 	c.observed.end(trailer, st.Err())
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.status, c.trailer = st, trailer
+	c.status = st
 	close(c.done)
 }
 
 // statusOf is what gRPC makes of a handler's error, with nothing in it that the
 // handler still holds.
 func statusOf(err error) *status.Status {
+	if err == nil {
+		return nil // OK
+	}
 	st, ok := status.FromError(err)
 	if !ok {
 		// Convert non-status application error to a status error with code
@@ -183,7 +186,7 @@ func statusOf(err error) *status.Status {
 
 // run calls what serves, and makes sure that the call ends whatever that does.
 func (c *call) run(serve func() error) {
-	err := errors.New("")
+	var err error
 	returned := false
 	defer func() {
 		if !returned {

@@ -11,10 +11,14 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-const (
-	contentType = "application/grpc"
-	userAgent   = "grpc-go-inprocess"
-	authority   = "inprocess"
+const authority = "inprocess"
+
+// What a transport adds. These are shared by all calls: whoever gets metadata
+// gets a copy.
+var (
+	contentTypes = []string{"application/grpc"}
+	userAgents   = []string{"grpc-go-inprocess"}
+	authorities  = []string{authority}
 )
 
 // outgoing is what a handler finds in its metadata: what the caller sends, and
@@ -33,9 +37,7 @@ func outgoing(ctx context.Context, method string, creds credentials.PerRPCCreden
 			return nil, err
 		}
 	}
-	md[":authority"] = []string{authority}
-	md["content-type"] = []string{contentType}
-	md["user-agent"] = []string{userAgent}
+	md[":authority"], md["content-type"], md["user-agent"] = authorities, contentTypes, userAgents
 	return md, nil
 }
 
