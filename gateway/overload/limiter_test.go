@@ -297,3 +297,16 @@ func TestAMiddlewareRefusesWith503AndFreesWhatAPanicHeld(t *testing.T) {
 		t.Errorf("%d, health %d", busy, health)
 	}
 }
+
+func BenchmarkCall(b *testing.B) {
+	l, err := New(Config{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if call, ok := l.Acquire("/a.B/C", Default); ok {
+			call.Done(Succeeded)
+		}
+	}
+}
