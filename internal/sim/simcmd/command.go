@@ -28,7 +28,7 @@ type Command struct {
 	Scenario string        `help:"What to simulate: names separated by commas, \"design\" for the rows of the design table, \"all\", or files (default two-speed)." placeholder:"NAMES"`
 	Policy   string        `help:"The policies to compare: names separated by commas, or \"all\" (default ${default})." default:"all" placeholder:"NAMES"`
 	Seeds    int           `help:"How many runs of each (default ${default})." default:"5" placeholder:"N"`
-	Seed     uint64        `help:"The first seed (default ${default})." default:"1" placeholder:"N"`
+	Seed     uint64        `help:"The first seed; of a search, which draws (default ${default})." default:"1" placeholder:"N"`
 	Format   string        `help:"table, json or csv (default ${default})." default:"table" enum:"table,json,csv"`
 	Plot     string        `help:"Write charts (SVG) to this directory." placeholder:"DIR" type:"path"`
 	Config   string        `help:"The config of choice_of_two, as in a service config (JSON)." placeholder:"JSON"`
