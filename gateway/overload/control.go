@@ -81,7 +81,7 @@ func (c *control) admit(now time.Duration, class Priority) (load load, ok bool) 
 	c.tend(now)
 	c.window.peak = max(c.window.peak, c.inFlight+1)
 	if c.inFlight+1 > c.room(class) {
-		c.heldBack()
+		c.heldBack(class)
 		return heavy, false
 	}
 	c.inFlight++
@@ -93,6 +93,9 @@ func (c *control) room(class Priority) int {
 	share := c.config.DefaultShare
 	switch class {
 	case Critical:
+		if c.probe.holds() && c.probe.all {
+			return c.lightLoad()
+		}
 		return int(c.limit) // a probe does not hold it back
 	case Sheddable:
 		share = c.config.SheddableShare

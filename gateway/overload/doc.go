@@ -29,8 +29,8 @@
 //
 // Load is light while at most half as many calls are in flight as can run
 // without waiting. If the limit holds calls back for so long that hardly one ran
-// at light load, a probe holds back those that are not critical until twenty have
-// run: so what is taken for light load cannot creep upward during an overload
+// at light load, a probe holds back those that are not critical (or all, where
+// critical ones are refused, too) until twenty have run: so what is taken for light load cannot creep upward during an overload
 // that lasts for hours. A service that becomes slower for another reason than
 // load, by more than Tolerance, is taken for overloaded at first; when the limit
 // comes down to a quarter and calls do not become faster for it, or by the

@@ -63,6 +63,23 @@ func TestAtThreeTimesTheCapacityBackendsWorkAtTheirPeak(t *testing.T) {
 	}
 }
 
+// Whatever calls itself critical, it is limited, too.
+func TestCriticalCallsAloneDoNotOverloadEither(t *testing.T) {
+	for _, shape := range [][2]int{{4, 8}, {1, 4}} {
+		w := usual()
+		w.backends, w.workers, w.service, w.critical, w.shed = shape[0], shape[1], constant, 1, 0
+		w.mean = time.Duration(w.backends*w.workers) * time.Second / 800
+		w.deadline = 40 * w.mean
+		idle := w
+		idle.load = 0.1
+		r, unloaded := w.run(), idle.run()
+		slower := r.p99[Critical] / unloaded.p99[Critical]
+		if r.goodput < 0.9 || slower >= 4 {
+			t.Errorf("%v: goodput %.3f, p99 %.2f times the unloaded one, limit %d", shape, r.goodput, slower, r.limit)
+		}
+	}
+}
+
 func TestNothingIsRefusedWhileThereIsRoom(t *testing.T) {
 	for _, service := range []func(*rand.Rand) float64{constant, exponential, logNormal} {
 		for _, load := range []float64{0.1, 0.5, 0.7} {

@@ -35,6 +35,9 @@ type probe struct {
 	// load since.
 	held  bool
 	light int
+	// all says that critical calls were refused, too: then they alone are more
+	// than can be served, and a probe that lets them pass would see nothing.
+	all bool
 }
 
 // newProbe returns the one that looks at the very first calls. It holds none
@@ -50,8 +53,9 @@ func (p *probe) running() bool { return p.until > 0 }
 func (p *probe) holds() bool { return p.running() && p.number != opening }
 
 // heldBack is told of each call that is refused.
-func (c *control) heldBack() {
+func (c *control) heldBack(class Priority) {
 	c.probe.held, c.probe.light = true, 0
+	c.probe.all = c.probe.all || class == Critical && !c.probe.running()
 }
 
 // loadNow tells what the call starts under that was just let in.
@@ -131,7 +135,7 @@ func (c *control) endProbe(now time.Duration) {
 	next.due = now + time.Duration(float64(p.interval)*jitter)
 	if p.number == opening {
 		// These calls were in each other's way if there are few workers.
-		next.first, next.interval, next.held = true, p.interval, p.held
+		next.first, next.interval, next.held, next.all = true, p.interval, p.held, p.all
 	}
 	if p.holds() {
 		// The first to end will be the short ones.
