@@ -108,6 +108,10 @@ func TestACallIsMadeNoMoreOftenThanItMay(t *testing.T) {
 			_ = grpc.SetTrailer(ctx, metadata.Pairs(pushbackKey, "-1"))
 			return status.Error(codes.Unavailable, "told to")
 		}, Config{}, 1},
+		"told to come back later than anybody waits": {func(context.Context, int) error {
+			st, _ := status.New(codes.Unavailable, "told to").WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(time.Second)})
+			return st.Err()
+		}, Config{}, 1},
 		"pushed back beyond the deadline": {func(ctx context.Context, _ int) error {
 			_ = grpc.SetTrailer(ctx, metadata.Pairs(pushbackKey, "60000"))
 			return status.Error(codes.Unavailable, "told to")
