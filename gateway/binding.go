@@ -15,6 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/internal/query"
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
 	"github.com/evenkeel/evenkeel/gateway/overload"
+	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
@@ -35,6 +36,7 @@ type binding struct {
 	message   protoreflect.MessageType // of the request
 	handler   runtime.HandlerFunc
 
+	policy   *policy.Rules      // nil for none
 	rates    *ratelimit.Limiter // with those of the method
 	limited  bool               // by any
 	overload *overload.Limiter  // nil for none

@@ -59,7 +59,7 @@ func TestTheWholeWayFromTokenToService(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tokens.Close() })
-	g, err := gateway.New(gateway.Config{Authenticators: []auth.Authenticator{tokens}, Logger: slog.New(slog.DiscardHandler)})
+	g, err := gateway.New(gateway.Config{Authenticators: []auth.Authenticator{tokens}, Policy: librarians, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/compress"
 	"github.com/evenkeel/evenkeel/gateway/cors"
+	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
@@ -34,10 +35,16 @@ type Config struct {
 	// Limits bound what one caller can make the gateway hold.
 	Limits Limits
 
+	// Policy names the roles that the option evenkeel.gateway.v1.policy of a
+	// method may ask for, and bounds what its conditions cost. Default: no
+	// roles; conditions hold all the same.
+	Policy policy.Config
+
 	// RateLimit bounds how often callers may call. Its policies hold for all
 	// methods, those of the option evenkeel.gateway.v1.limits for one besides.
 	// Default: only those, counted in this process. Method is not looked at,
-	// and Logger is the one above if none is given.
+	// and Logger is the one above if none is given. Address also says where a
+	// call comes from to the conditions of a policy.
 	RateLimit ratelimit.Config
 
 	// Timeouts bound how long things may take.

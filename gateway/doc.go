@@ -35,7 +35,8 @@
 //     credentials do not hold. See package ratelimit.
 //  6. The caller is authorized by the method's option
 //     evenkeel.gateway.v1.access: 401 without credentials, 403 if a scope is
-//     missing.
+//     missing; and by evenkeel.gateway.v1.policy: 403 if a role is missing, or
+//     a condition false that does not look at the request. See package policy.
 //  7. In overload, what matters least is answered 503, if the service was
 //     mounted with a limiter. See package overload.
 //  8. Accept must be met (406), every query parameter be known, settable and
@@ -48,7 +49,8 @@
 //  10. The generated handler decodes it. Unknown fields and enum names, fields
 //     that are there twice, bytes behind the value and numbers out of range are
 //     answered 400 with the field's path.
-//  11. The request is checked against its protovalidate rules (400).
+//  11. The request, each message of a stream, is checked against the conditions
+//     of the policy (403), and then against its protovalidate rules (400).
 //  12. It is called with the caller's identity on it, see package identity, and
 //     within the caller's deadline, capped.
 //

@@ -15,6 +15,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
+	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 )
 
@@ -51,6 +52,8 @@ type exchange struct {
 	called atomic.Bool
 	// refused is why a message was not sent.
 	refused atomic.Pointer[problem.Problem]
+	// denied is what a policy said against the call.
+	denied atomic.Pointer[policy.Decision]
 	// code and reason are for the log.
 	code   codes.Code
 	reason string
@@ -90,7 +93,7 @@ func (x *exchange) prepare() *problem.Problem {
 		return p
 	}
 	for _, step := range []func() *problem.Problem{
-		x.letIn, x.authorize, x.shed, x.parseQuery, x.negotiate, x.checkPath, x.checkQuery, x.readIfMatch, x.readLastEventID,
+		x.letIn, x.authorize, x.admit, x.shed, x.parseQuery, x.negotiate, x.checkPath, x.checkQuery, x.readIfMatch, x.readLastEventID,
 	} {
 		if p := step(); p != nil {
 			return p

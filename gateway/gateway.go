@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
+	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
@@ -19,6 +20,7 @@ type Gateway struct {
 	// withEnumNumbers is for callers that ask for them, see alternative.
 	withEnumNumbers *marshaler
 	validator       *validator
+	policies        *policy.Engine
 	rates           *ratelimit.Limiter
 	handler         http.Handler // exchange, with what stands around it
 
@@ -47,7 +49,11 @@ func New(config Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: Config.RateLimit: %w", err)
 	}
-	g := &Gateway{config: config, validator: rules, rates: rates, marshaler: newMarshaler(config.JSON, config.Lenient)}
+	policies, err := policy.New(config.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: Config.Policy: %w", err)
+	}
+	g := &Gateway{config: config, validator: rules, rates: rates, policies: policies, marshaler: newMarshaler(config.JSON, config.Lenient)}
 	numbers := config.JSON
 	numbers.EnumNumbers = true
 	g.withEnumNumbers = newMarshaler(numbers, config.Lenient)

@@ -88,6 +88,9 @@ func (x *exchange) log() {
 			slog.String("auth", string(x.principal.Method)),
 		)
 	}
+	if denied := x.denied.Load(); denied != nil {
+		attrs = append(attrs, slog.GroupAttrs("policy", denied.LogAttrs()...))
+	}
 	if x.reason != "" {
 		attrs = append(attrs, slog.String("reason", shorten(x.reason)))
 	}

@@ -61,7 +61,8 @@ type Service[C any] struct {
 //     evenkeel.gateway.v1.access, whether it has a route or not, nor does
 //     Service.Access,
 //   - a method is not public and g has no authenticator,
-//   - a protovalidate rule of a request does not compile,
+//   - a protovalidate rule of a request, or a condition of a policy, does not
+//     compile,
 //   - a route would match the same requests as one that is there, or
 //   - the generated handlers are not of the descriptor that is linked in.
 func Mount[C any](g *Gateway, service Service[C]) error {
@@ -169,6 +170,7 @@ func (m *mounting) readMethods(service protoreflect.ServiceDescriptor) error {
 		for _, b := range bindings {
 			if err := m.protect(b); err != nil {
 				errs = append(errs, fmt.Errorf("method %s: %w", method.Name(), err))
+				break
 			}
 		}
 		m.bindings = append(m.bindings, bindings...)

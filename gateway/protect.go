@@ -5,15 +5,23 @@ import (
 	"net/http"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/evenkeel/evenkeel/gateway/overload"
+	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 	"github.com/evenkeel/evenkeel/gateway/retry"
 )
 
-// protect reads the limits that a method declares.
+// protect reads the policy and the limits that a method declares.
 func (m *mounting) protect(b *binding) error {
+	var err error
+	if b.policy, err = m.gateway.policies.Compile(b.method); err != nil {
+		return err
+	}
 	policies, err := ratelimit.Declared(b.method)
 	if err != nil {
 		return err
@@ -73,6 +81,43 @@ func (x *exchange) count() *problem.Problem {
 	if policy, _ := d.Refused(); policy != "" {
 		x.reason = "over the rate " + policy
 	}
+	return d.Problem()
+}
+
+// admit judges the caller by the method's policy, as far as that does not look
+// at the request.
+func (x *exchange) admit() *problem.Problem {
+	if x.binding.policy == nil {
+		return nil
+	}
+	return x.judged(x.binding.policy.Admit(x.request.Context(), x.caller()))
+}
+
+// check judges a message by the rest of the policy.
+func (x *exchange) check(m any) error {
+	if !x.binding.policy.OnRequest() {
+		return nil
+	}
+	msg, ok := m.(proto.Message)
+	if !ok {
+		return status.Errorf(codes.Internal, "a request of type %T", m)
+	}
+	if p := x.judged(x.binding.policy.Check(x.request.Context(), x.caller(), msg)); p != nil {
+		x.refused.Store(p)
+	}
+	return x.refusal()
+}
+
+func (x *exchange) caller() policy.Caller {
+	return policy.Caller{Principal: x.principal, Address: x.gateway.config.RateLimit.Address(x.request)}
+}
+
+// judged keeps a refusal for the log.
+func (x *exchange) judged(d policy.Decision) *problem.Problem {
+	if d.Allowed() {
+		return nil
+	}
+	x.denied.Store(&d)
 	return d.Problem()
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/gateway"
+	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/overload"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 	"github.com/evenkeel/evenkeel/gateway/retry"
@@ -123,4 +124,52 @@ func TestCallsAreMadeAgainWhereThatDoesNoHarm(t *testing.T) {
 			t.Errorf("answered after %v", took)
 		}
 	})
+}
+
+func TestAPolicyIsEnforcedBeforeTheRequestIsReadAndOnIt(t *testing.T) {
+	d := newDoor(t, nil)
+	unread := func(r *http.Request) { r.ContentLength, r.Body = 100, unreadable{t} }
+	ann, clerk := bearer(token(t, "ann", "books.admin")), bearer(token(t, "ann"))
+	d.do("POST", "/v1/shelves/ann:guard", "", unread).want(401)
+	if p := d.do("POST", "/v1/shelves/ann:guard", "", unread, clerk).wantProblem(403, "PERMISSION_DENIED"); !strings.Contains(p.Detail, "librarian") {
+		t.Errorf("%+v", p)
+	}
+	d.do("POST", "/v1/shelves/ann:guard", `{}`, ann).want(200)
+	if p := d.do("POST", "/v1/shelves/bob:guard", `{}`, ann).wantProblem(403, "PERMISSION_DENIED"); p.Detail != "librarians guard their own shelf" {
+		t.Errorf("%+v", p)
+	}
+	// However the path is written, and before anything is told to be wrong.
+	d.do("POST", "/v1/shelves/%62ob:guard", `{}`, ann).wantProblem(403, "PERMISSION_DENIED")
+	d.do("POST", "/v1/shelves/"+strings.Repeat("b", 50)+":guard", `{}`, ann).wantProblem(403, "PERMISSION_DENIED")
+	if n := d.library.callCount(); n != 1 {
+		t.Errorf("the backend was called %d times, want 1", n)
+	}
+	if logs := d.logs.String(); !strings.Contains(logs, `"policy":{"allowed":false,"reason":"the condition is false","rule":"own-shelf"}`) {
+		t.Errorf("the log does not tell: %s", logs)
+	}
+}
+
+func TestAPolicyIsEnforcedOnEachMessageOfAStream(t *testing.T) {
+	d := newDoor(t, nil)
+	ann := bearer(token(t, "ann"))
+	d.do("POST", "/v1/shelves:guard", `{"name":"shelves/ann"}{"name":"shelves/ann"}`, ann).want(200)
+	d.do("POST", "/v1/shelves:guard", `{"name":"shelves/ann"}{"name":"shelves/bob"}`, ann).wantProblem(403, "PERMISSION_DENIED")
+	calls := d.library.callCount()
+	d.do("POST", "/v1/shelves:guard", `{"name":"shelves/bob"}`, ann).wantProblem(403, "PERMISSION_DENIED")
+	if n := d.library.callCount(); n != calls {
+		t.Error("the backend saw a stream whose first message is refused")
+	}
+}
+
+func TestAPolicyThatNamesNoRoleThereIsIsRefusedAtStart(t *testing.T) {
+	_, hash := auth.GenerateAPIKey()
+	keys, err := auth.NewAPIKeys(auth.APIKeysConfig{Keys: []auth.APIKey{{SHA256: hash, Subject: "robot"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := gateway.New(gateway.Config{Authenticators: []auth.Authenticator{keys}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, mountLibrary(g, newDoor(t, nil).conn), `any_role[0]: "librarian"`)
 }

@@ -54,6 +54,9 @@ func (u *upstream) Invoke(ctx context.Context, method string, args, reply any, o
 	if err := x.complete(args); err != nil {
 		return err
 	}
+	if err := x.check(args); err != nil {
+		return err
+	}
 	if err := x.validate(args); err != nil {
 		return err
 	}
@@ -148,6 +151,9 @@ func (s *lazyStream) SendMsg(m any) error {
 		if err := s.x.complete(m); err != nil {
 			return err
 		}
+	}
+	if err := s.x.check(m); err != nil {
+		return err
 	}
 	if err := s.x.validate(m); err != nil {
 		return err

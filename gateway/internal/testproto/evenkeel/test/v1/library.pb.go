@@ -3393,11 +3393,186 @@ func (x *AnythingResponse) GetName() string {
 	return ""
 }
 
+// Which shelf to guard.
+type GuardRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuardRequest) Reset() {
+	*x = GuardRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuardRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuardRequest) ProtoMessage() {}
+
+func (x *GuardRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuardRequest.ProtoReflect.Descriptor instead.
+func (*GuardRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *GuardRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// Nothing.
+type GuardResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuardResponse) Reset() {
+	*x = GuardResponse{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuardResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuardResponse) ProtoMessage() {}
+
+func (x *GuardResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuardResponse.ProtoReflect.Descriptor instead.
+func (*GuardResponse) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{62}
+}
+
+// Which shelf to guard.
+type GuardAllRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name          string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuardAllRequest) Reset() {
+	*x = GuardAllRequest{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuardAllRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuardAllRequest) ProtoMessage() {}
+
+func (x *GuardAllRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuardAllRequest.ProtoReflect.Descriptor instead.
+func (*GuardAllRequest) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *GuardAllRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+// How many.
+type GuardAllResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many there were.
+	Count         int32 `protobuf:"varint,1,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GuardAllResponse) Reset() {
+	*x = GuardAllResponse{}
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GuardAllResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GuardAllResponse) ProtoMessage() {}
+
+func (x *GuardAllResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_evenkeel_test_v1_library_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GuardAllResponse.ProtoReflect.Descriptor instead.
+func (*GuardAllResponse) Descriptor() ([]byte, []int) {
+	return file_evenkeel_test_v1_library_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *GuardAllResponse) GetCount() int32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 var File_evenkeel_test_v1_library_proto protoreflect.FileDescriptor
 
 const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\n" +
-	"\x1eevenkeel/test/v1/library.proto\x12\x10evenkeel.test.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a evenkeel/gateway/v1/answer.proto\x1a evenkeel/gateway/v1/limits.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\xe6\x02\n" +
+	"\x1eevenkeel/test/v1/library.proto\x12\x10evenkeel.test.v1\x1a\x1bbuf/validate/validate.proto\x1a evenkeel/gateway/v1/access.proto\x1a evenkeel/gateway/v1/answer.proto\x1a evenkeel/gateway/v1/limits.proto\x1a evenkeel/gateway/v1/policy.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x19google/api/httpbody.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\xe6\x02\n" +
 	"\x04Book\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\x05title\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x182R\x05title\x12+\n" +
@@ -3603,11 +3778,18 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x0fAnythingRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"&\n" +
 	"\x10AnythingResponse\x12\x12\n" +
-	"\x04name\x18\x01 \x01(\tR\x04name*=\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"+\n" +
+	"\fGuardRequest\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04name\"\x0f\n" +
+	"\rGuardResponse\"%\n" +
+	"\x0fGuardAllRequest\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\"(\n" +
+	"\x10GuardAllResponse\x12\x14\n" +
+	"\x05count\x18\x01 \x01(\x05R\x05count*=\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_FICTION\x10\x01\x12\r\n" +
-	"\tKIND_FACT\x10\x022\xcb\x1e\n" +
+	"\tKIND_FACT\x10\x022\xed!\n" +
 	"\x0eLibraryService\x12{\n" +
 	"\aGetBook\x12 .evenkeel.test.v1.GetBookRequest\x1a\x16.evenkeel.test.v1.Book\"6\xf2\xed\x18\x0e\x12\f\n" +
 	"\n" +
@@ -3658,7 +3840,12 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"/v1/scarce\x12\xa8\x01\n" +
 	"\bAnything\x12!.evenkeel.test.v1.AnythingRequest\x1a\".evenkeel.test.v1.AnythingResponse\"U\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02IZ\x1b:\x01*B\x16\n" +
 	"\x06REPORT\x12\f/v1/anythingB*\n" +
-	"\x01*\x12%/v1/{name=shelves/*/books/*}:anything\x12g\n" +
+	"\x01*\x12%/v1/{name=shelves/*/books/*}:anything\x12\xe4\x01\n" +
+	"\x05Guard\x12\x1e.evenkeel.test.v1.GuardRequest\x1a\x1f.evenkeel.test.v1.GuardResponse\"\x99\x01\xf2\xed\x18\x02\x18\x01\xca\xee\x18j\n" +
+	"\tlibrarian\x12]\n" +
+	"\town-shelf\x12.request.name == 'shelves/' + principal.subject\x1a librarians guard their own shelf\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/v1/{name=shelves/*}:guard\x12\xb8\x01\n" +
+	"\bGuardAll\x12!.evenkeel.test.v1.GuardAllRequest\x1a\".evenkeel.test.v1.GuardAllResponse\"c\xf2\xed\x18\x02\x18\x01\xca\xee\x18=\x12;\n" +
+	"\town-shelf\x12.request.name == 'shelves/' + principal.subject\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/shelves:guard(\x01\x12g\n" +
 	"\x05Vital\x12\x1e.evenkeel.test.v1.VitalRequest\x1a\x1f.evenkeel.test.v1.VitalResponse\"\x1d\xf2\xed\x18\x02\b\x01\xc2\xee\x18\x02\x10\x01\x82\xd3\xe4\x93\x02\v\x12\t/v1/vital\x12l\n" +
 	"\x05Flaky\x12\x1e.evenkeel.test.v1.FlakyRequest\x1a\x1f.evenkeel.test.v1.FlakyResponse\"\"\xf2\xed\x18\x02\b\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/flaky/{failures}\x12x\n" +
 	"\n" +
@@ -3711,7 +3898,7 @@ func file_evenkeel_test_v1_library_proto_rawDescGZIP() []byte {
 }
 
 var file_evenkeel_test_v1_library_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 66)
+var file_evenkeel_test_v1_library_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(Kind)(0),                     // 0: evenkeel.test.v1.Kind
 	(*Book)(nil),                  // 1: evenkeel.test.v1.Book
@@ -3775,55 +3962,59 @@ var file_evenkeel_test_v1_library_proto_goTypes = []any{
 	(*FlakyResponse)(nil),         // 59: evenkeel.test.v1.FlakyResponse
 	(*AnythingRequest)(nil),       // 60: evenkeel.test.v1.AnythingRequest
 	(*AnythingResponse)(nil),      // 61: evenkeel.test.v1.AnythingResponse
-	nil,                           // 62: evenkeel.test.v1.Book.LabelsEntry
-	nil,                           // 63: evenkeel.test.v1.Note.LabelsEntry
-	nil,                           // 64: evenkeel.test.v1.EchoRequest.CountsEntry
-	nil,                           // 65: evenkeel.test.v1.EchoRequest.ByNameEntry
-	nil,                           // 66: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	(*fieldmaskpb.FieldMask)(nil), // 67: google.protobuf.FieldMask
-	(*timestamppb.Timestamp)(nil), // 68: google.protobuf.Timestamp
-	(*structpb.Struct)(nil),       // 69: google.protobuf.Struct
-	(*httpbody.HttpBody)(nil),     // 70: google.api.HttpBody
-	(*durationpb.Duration)(nil),   // 71: google.protobuf.Duration
-	(*wrapperspb.Int32Value)(nil), // 72: google.protobuf.Int32Value
-	(*structpb.Value)(nil),        // 73: google.protobuf.Value
-	(*emptypb.Empty)(nil),         // 74: google.protobuf.Empty
+	(*GuardRequest)(nil),          // 62: evenkeel.test.v1.GuardRequest
+	(*GuardResponse)(nil),         // 63: evenkeel.test.v1.GuardResponse
+	(*GuardAllRequest)(nil),       // 64: evenkeel.test.v1.GuardAllRequest
+	(*GuardAllResponse)(nil),      // 65: evenkeel.test.v1.GuardAllResponse
+	nil,                           // 66: evenkeel.test.v1.Book.LabelsEntry
+	nil,                           // 67: evenkeel.test.v1.Note.LabelsEntry
+	nil,                           // 68: evenkeel.test.v1.EchoRequest.CountsEntry
+	nil,                           // 69: evenkeel.test.v1.EchoRequest.ByNameEntry
+	nil,                           // 70: evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	(*fieldmaskpb.FieldMask)(nil), // 71: google.protobuf.FieldMask
+	(*timestamppb.Timestamp)(nil), // 72: google.protobuf.Timestamp
+	(*structpb.Struct)(nil),       // 73: google.protobuf.Struct
+	(*httpbody.HttpBody)(nil),     // 74: google.api.HttpBody
+	(*durationpb.Duration)(nil),   // 75: google.protobuf.Duration
+	(*wrapperspb.Int32Value)(nil), // 76: google.protobuf.Int32Value
+	(*structpb.Value)(nil),        // 77: google.protobuf.Value
+	(*emptypb.Empty)(nil),         // 78: google.protobuf.Empty
 }
 var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	2,  // 0: evenkeel.test.v1.Book.authors:type_name -> evenkeel.test.v1.Author
-	62, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
+	66, // 1: evenkeel.test.v1.Book.labels:type_name -> evenkeel.test.v1.Book.LabelsEntry
 	0,  // 2: evenkeel.test.v1.Book.kind:type_name -> evenkeel.test.v1.Kind
 	1,  // 3: evenkeel.test.v1.ListBooksResponse.books:type_name -> evenkeel.test.v1.Book
 	1,  // 4: evenkeel.test.v1.CreateBookRequest.book:type_name -> evenkeel.test.v1.Book
 	1,  // 5: evenkeel.test.v1.UpdateBookRequest.book:type_name -> evenkeel.test.v1.Book
-	67, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
+	71, // 6: evenkeel.test.v1.UpdateBookRequest.update_mask:type_name -> google.protobuf.FieldMask
 	2,  // 7: evenkeel.test.v1.Note.author:type_name -> evenkeel.test.v1.Author
-	63, // 8: evenkeel.test.v1.Note.labels:type_name -> evenkeel.test.v1.Note.LabelsEntry
-	68, // 9: evenkeel.test.v1.Note.time:type_name -> google.protobuf.Timestamp
-	69, // 10: evenkeel.test.v1.Note.extra:type_name -> google.protobuf.Struct
+	67, // 8: evenkeel.test.v1.Note.labels:type_name -> evenkeel.test.v1.Note.LabelsEntry
+	72, // 9: evenkeel.test.v1.Note.time:type_name -> google.protobuf.Timestamp
+	73, // 10: evenkeel.test.v1.Note.extra:type_name -> google.protobuf.Struct
 	9,  // 11: evenkeel.test.v1.CreateNoteRequest.note:type_name -> evenkeel.test.v1.Note
 	9,  // 12: evenkeel.test.v1.UpdateNoteRequest.note:type_name -> evenkeel.test.v1.Note
-	67, // 13: evenkeel.test.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
-	70, // 14: evenkeel.test.v1.WriteFileRequest.file:type_name -> google.api.HttpBody
-	70, // 15: evenkeel.test.v1.UploadFileRequest.file:type_name -> google.api.HttpBody
-	71, // 16: evenkeel.test.v1.WatchEventsRequest.pause:type_name -> google.protobuf.Duration
+	71, // 13: evenkeel.test.v1.UpdateNoteRequest.update_mask:type_name -> google.protobuf.FieldMask
+	74, // 14: evenkeel.test.v1.WriteFileRequest.file:type_name -> google.api.HttpBody
+	74, // 15: evenkeel.test.v1.UploadFileRequest.file:type_name -> google.api.HttpBody
+	75, // 16: evenkeel.test.v1.WatchEventsRequest.pause:type_name -> google.protobuf.Duration
 	0,  // 17: evenkeel.test.v1.EchoRequest.kind:type_name -> evenkeel.test.v1.Kind
-	64, // 18: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
+	68, // 18: evenkeel.test.v1.EchoRequest.counts:type_name -> evenkeel.test.v1.EchoRequest.CountsEntry
 	24, // 19: evenkeel.test.v1.EchoRequest.nested:type_name -> evenkeel.test.v1.Nested
-	68, // 20: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
-	71, // 21: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
-	67, // 22: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
-	72, // 23: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
-	69, // 24: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
+	72, // 20: evenkeel.test.v1.EchoRequest.time:type_name -> google.protobuf.Timestamp
+	75, // 21: evenkeel.test.v1.EchoRequest.span:type_name -> google.protobuf.Duration
+	71, // 22: evenkeel.test.v1.EchoRequest.mask:type_name -> google.protobuf.FieldMask
+	76, // 23: evenkeel.test.v1.EchoRequest.wrapped:type_name -> google.protobuf.Int32Value
+	73, // 24: evenkeel.test.v1.EchoRequest.anything:type_name -> google.protobuf.Struct
 	24, // 25: evenkeel.test.v1.EchoRequest.several:type_name -> evenkeel.test.v1.Nested
-	65, // 26: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
+	69, // 26: evenkeel.test.v1.EchoRequest.by_name:type_name -> evenkeel.test.v1.EchoRequest.ByNameEntry
 	0,  // 27: evenkeel.test.v1.EchoRequest.kinds:type_name -> evenkeel.test.v1.Kind
-	73, // 28: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
+	77, // 28: evenkeel.test.v1.EchoRequest.value:type_name -> google.protobuf.Value
 	24, // 29: evenkeel.test.v1.Nested.deeper:type_name -> evenkeel.test.v1.Nested
 	23, // 30: evenkeel.test.v1.EchoResponse.echoed:type_name -> evenkeel.test.v1.EchoRequest
-	66, // 31: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
-	71, // 32: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
-	71, // 33: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
+	70, // 31: evenkeel.test.v1.WhoAmIResponse.metadata:type_name -> evenkeel.test.v1.WhoAmIResponse.MetadataEntry
+	75, // 32: evenkeel.test.v1.SleepRequest.duration:type_name -> google.protobuf.Duration
+	75, // 33: evenkeel.test.v1.SleepResponse.left:type_name -> google.protobuf.Duration
 	1,  // 34: evenkeel.test.v1.WatchBooksResponse.book:type_name -> evenkeel.test.v1.Book
 	1,  // 35: evenkeel.test.v1.UploadBooksRequest.book:type_name -> evenkeel.test.v1.Book
 	1,  // 36: evenkeel.test.v1.UploadIntoRequest.book:type_name -> evenkeel.test.v1.Book
@@ -3838,7 +4029,7 @@ var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	12, // 45: evenkeel.test.v1.LibraryService.UpdateNote:input_type -> evenkeel.test.v1.UpdateNoteRequest
 	13, // 46: evenkeel.test.v1.LibraryService.DeleteNote:input_type -> evenkeel.test.v1.DeleteNoteRequest
 	14, // 47: evenkeel.test.v1.LibraryService.WriteFile:input_type -> evenkeel.test.v1.WriteFileRequest
-	70, // 48: evenkeel.test.v1.LibraryService.Reflect:input_type -> google.api.HttpBody
+	74, // 48: evenkeel.test.v1.LibraryService.Reflect:input_type -> google.api.HttpBody
 	15, // 49: evenkeel.test.v1.LibraryService.UploadFile:input_type -> evenkeel.test.v1.UploadFileRequest
 	17, // 50: evenkeel.test.v1.LibraryService.WatchEvents:input_type -> evenkeel.test.v1.WatchEventsRequest
 	7,  // 51: evenkeel.test.v1.LibraryService.UpdateBook:input_type -> evenkeel.test.v1.UpdateBookRequest
@@ -3853,71 +4044,75 @@ var file_evenkeel_test_v1_library_proto_depIdxs = []int32{
 	29, // 60: evenkeel.test.v1.LibraryService.Sleep:input_type -> evenkeel.test.v1.SleepRequest
 	54, // 61: evenkeel.test.v1.LibraryService.Scarce:input_type -> evenkeel.test.v1.ScarceRequest
 	60, // 62: evenkeel.test.v1.LibraryService.Anything:input_type -> evenkeel.test.v1.AnythingRequest
-	56, // 63: evenkeel.test.v1.LibraryService.Vital:input_type -> evenkeel.test.v1.VitalRequest
-	58, // 64: evenkeel.test.v1.LibraryService.Flaky:input_type -> evenkeel.test.v1.FlakyRequest
-	31, // 65: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
-	33, // 66: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
-	35, // 67: evenkeel.test.v1.LibraryService.UploadInto:input_type -> evenkeel.test.v1.UploadIntoRequest
-	37, // 68: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
-	39, // 69: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
-	48, // 70: evenkeel.test.v1.AnswerService.NoField:input_type -> evenkeel.test.v1.NoFieldRequest
-	49, // 71: evenkeel.test.v1.AnswerService.NoPath:input_type -> evenkeel.test.v1.NoPathRequest
-	50, // 72: evenkeel.test.v1.AnswerService.Content:input_type -> evenkeel.test.v1.ContentRequest
-	51, // 73: evenkeel.test.v1.AnswerService.Stream:input_type -> evenkeel.test.v1.StreamRequest
-	52, // 74: evenkeel.test.v1.AnswerService.Events:input_type -> evenkeel.test.v1.EventsRequest
-	53, // 75: evenkeel.test.v1.AnswerService.Number:input_type -> evenkeel.test.v1.NumberRequest
-	40, // 76: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
-	41, // 77: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
-	42, // 78: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
-	43, // 79: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
-	44, // 80: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
-	46, // 81: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
-	47, // 82: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
-	1,  // 83: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
-	5,  // 84: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
-	1,  // 85: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
-	9,  // 86: evenkeel.test.v1.LibraryService.CreateNote:output_type -> evenkeel.test.v1.Note
-	9,  // 87: evenkeel.test.v1.LibraryService.GetNote:output_type -> evenkeel.test.v1.Note
-	9,  // 88: evenkeel.test.v1.LibraryService.UpdateNote:output_type -> evenkeel.test.v1.Note
-	74, // 89: evenkeel.test.v1.LibraryService.DeleteNote:output_type -> google.protobuf.Empty
-	70, // 90: evenkeel.test.v1.LibraryService.WriteFile:output_type -> google.api.HttpBody
-	70, // 91: evenkeel.test.v1.LibraryService.Reflect:output_type -> google.api.HttpBody
-	16, // 92: evenkeel.test.v1.LibraryService.UploadFile:output_type -> evenkeel.test.v1.UploadFileResponse
-	18, // 93: evenkeel.test.v1.LibraryService.WatchEvents:output_type -> evenkeel.test.v1.WatchEventsResponse
-	1,  // 94: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
-	74, // 95: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
-	1,  // 96: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
-	1,  // 97: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
-	70, // 98: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
-	70, // 99: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
-	25, // 100: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
-	27, // 101: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
-	74, // 102: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
-	30, // 103: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
-	55, // 104: evenkeel.test.v1.LibraryService.Scarce:output_type -> evenkeel.test.v1.ScarceResponse
-	61, // 105: evenkeel.test.v1.LibraryService.Anything:output_type -> evenkeel.test.v1.AnythingResponse
-	57, // 106: evenkeel.test.v1.LibraryService.Vital:output_type -> evenkeel.test.v1.VitalResponse
-	59, // 107: evenkeel.test.v1.LibraryService.Flaky:output_type -> evenkeel.test.v1.FlakyResponse
-	32, // 108: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
-	34, // 109: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
-	36, // 110: evenkeel.test.v1.LibraryService.UploadInto:output_type -> evenkeel.test.v1.UploadIntoResponse
-	38, // 111: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
-	74, // 112: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
-	1,  // 113: evenkeel.test.v1.AnswerService.NoField:output_type -> evenkeel.test.v1.Book
-	1,  // 114: evenkeel.test.v1.AnswerService.NoPath:output_type -> evenkeel.test.v1.Book
-	1,  // 115: evenkeel.test.v1.AnswerService.Content:output_type -> evenkeel.test.v1.Book
-	1,  // 116: evenkeel.test.v1.AnswerService.Stream:output_type -> evenkeel.test.v1.Book
-	1,  // 117: evenkeel.test.v1.AnswerService.Events:output_type -> evenkeel.test.v1.Book
-	1,  // 118: evenkeel.test.v1.AnswerService.Number:output_type -> evenkeel.test.v1.Book
-	74, // 119: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
-	74, // 120: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
-	74, // 121: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
-	74, // 122: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
-	74, // 123: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
-	74, // 124: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
-	74, // 125: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
-	83, // [83:126] is the sub-list for method output_type
-	40, // [40:83] is the sub-list for method input_type
+	62, // 63: evenkeel.test.v1.LibraryService.Guard:input_type -> evenkeel.test.v1.GuardRequest
+	64, // 64: evenkeel.test.v1.LibraryService.GuardAll:input_type -> evenkeel.test.v1.GuardAllRequest
+	56, // 65: evenkeel.test.v1.LibraryService.Vital:input_type -> evenkeel.test.v1.VitalRequest
+	58, // 66: evenkeel.test.v1.LibraryService.Flaky:input_type -> evenkeel.test.v1.FlakyRequest
+	31, // 67: evenkeel.test.v1.LibraryService.WatchBooks:input_type -> evenkeel.test.v1.WatchBooksRequest
+	33, // 68: evenkeel.test.v1.LibraryService.UploadBooks:input_type -> evenkeel.test.v1.UploadBooksRequest
+	35, // 69: evenkeel.test.v1.LibraryService.UploadInto:input_type -> evenkeel.test.v1.UploadIntoRequest
+	37, // 70: evenkeel.test.v1.LibraryService.Chat:input_type -> evenkeel.test.v1.ChatRequest
+	39, // 71: evenkeel.test.v1.LibraryService.Internal:input_type -> evenkeel.test.v1.InternalRequest
+	48, // 72: evenkeel.test.v1.AnswerService.NoField:input_type -> evenkeel.test.v1.NoFieldRequest
+	49, // 73: evenkeel.test.v1.AnswerService.NoPath:input_type -> evenkeel.test.v1.NoPathRequest
+	50, // 74: evenkeel.test.v1.AnswerService.Content:input_type -> evenkeel.test.v1.ContentRequest
+	51, // 75: evenkeel.test.v1.AnswerService.Stream:input_type -> evenkeel.test.v1.StreamRequest
+	52, // 76: evenkeel.test.v1.AnswerService.Events:input_type -> evenkeel.test.v1.EventsRequest
+	53, // 77: evenkeel.test.v1.AnswerService.Number:input_type -> evenkeel.test.v1.NumberRequest
+	40, // 78: evenkeel.test.v1.OpenService.Good:input_type -> evenkeel.test.v1.GoodRequest
+	41, // 79: evenkeel.test.v1.OpenService.Forgotten:input_type -> evenkeel.test.v1.ForgottenRequest
+	42, // 80: evenkeel.test.v1.OpenService.AlsoForgotten:input_type -> evenkeel.test.v1.AlsoForgottenRequest
+	43, // 81: evenkeel.test.v1.OpenService.Undecided:input_type -> evenkeel.test.v1.UndecidedRequest
+	44, // 82: evenkeel.test.v1.BrokenService.Break:input_type -> evenkeel.test.v1.BreakRequest
+	46, // 83: evenkeel.test.v1.RivalService.Rival:input_type -> evenkeel.test.v1.RivalRequest
+	47, // 84: evenkeel.test.v1.HiddenService.Hide:input_type -> evenkeel.test.v1.HideRequest
+	1,  // 85: evenkeel.test.v1.LibraryService.GetBook:output_type -> evenkeel.test.v1.Book
+	5,  // 86: evenkeel.test.v1.LibraryService.ListBooks:output_type -> evenkeel.test.v1.ListBooksResponse
+	1,  // 87: evenkeel.test.v1.LibraryService.CreateBook:output_type -> evenkeel.test.v1.Book
+	9,  // 88: evenkeel.test.v1.LibraryService.CreateNote:output_type -> evenkeel.test.v1.Note
+	9,  // 89: evenkeel.test.v1.LibraryService.GetNote:output_type -> evenkeel.test.v1.Note
+	9,  // 90: evenkeel.test.v1.LibraryService.UpdateNote:output_type -> evenkeel.test.v1.Note
+	78, // 91: evenkeel.test.v1.LibraryService.DeleteNote:output_type -> google.protobuf.Empty
+	74, // 92: evenkeel.test.v1.LibraryService.WriteFile:output_type -> google.api.HttpBody
+	74, // 93: evenkeel.test.v1.LibraryService.Reflect:output_type -> google.api.HttpBody
+	16, // 94: evenkeel.test.v1.LibraryService.UploadFile:output_type -> evenkeel.test.v1.UploadFileResponse
+	18, // 95: evenkeel.test.v1.LibraryService.WatchEvents:output_type -> evenkeel.test.v1.WatchEventsResponse
+	1,  // 96: evenkeel.test.v1.LibraryService.UpdateBook:output_type -> evenkeel.test.v1.Book
+	78, // 97: evenkeel.test.v1.LibraryService.DeleteBook:output_type -> google.protobuf.Empty
+	1,  // 98: evenkeel.test.v1.LibraryService.RateBook:output_type -> evenkeel.test.v1.Book
+	1,  // 99: evenkeel.test.v1.LibraryService.LockBook:output_type -> evenkeel.test.v1.Book
+	74, // 100: evenkeel.test.v1.LibraryService.ReadFile:output_type -> google.api.HttpBody
+	74, // 101: evenkeel.test.v1.LibraryService.DownloadFile:output_type -> google.api.HttpBody
+	25, // 102: evenkeel.test.v1.LibraryService.Echo:output_type -> evenkeel.test.v1.EchoResponse
+	27, // 103: evenkeel.test.v1.LibraryService.WhoAmI:output_type -> evenkeel.test.v1.WhoAmIResponse
+	78, // 104: evenkeel.test.v1.LibraryService.Fail:output_type -> google.protobuf.Empty
+	30, // 105: evenkeel.test.v1.LibraryService.Sleep:output_type -> evenkeel.test.v1.SleepResponse
+	55, // 106: evenkeel.test.v1.LibraryService.Scarce:output_type -> evenkeel.test.v1.ScarceResponse
+	61, // 107: evenkeel.test.v1.LibraryService.Anything:output_type -> evenkeel.test.v1.AnythingResponse
+	63, // 108: evenkeel.test.v1.LibraryService.Guard:output_type -> evenkeel.test.v1.GuardResponse
+	65, // 109: evenkeel.test.v1.LibraryService.GuardAll:output_type -> evenkeel.test.v1.GuardAllResponse
+	57, // 110: evenkeel.test.v1.LibraryService.Vital:output_type -> evenkeel.test.v1.VitalResponse
+	59, // 111: evenkeel.test.v1.LibraryService.Flaky:output_type -> evenkeel.test.v1.FlakyResponse
+	32, // 112: evenkeel.test.v1.LibraryService.WatchBooks:output_type -> evenkeel.test.v1.WatchBooksResponse
+	34, // 113: evenkeel.test.v1.LibraryService.UploadBooks:output_type -> evenkeel.test.v1.UploadBooksResponse
+	36, // 114: evenkeel.test.v1.LibraryService.UploadInto:output_type -> evenkeel.test.v1.UploadIntoResponse
+	38, // 115: evenkeel.test.v1.LibraryService.Chat:output_type -> evenkeel.test.v1.ChatResponse
+	78, // 116: evenkeel.test.v1.LibraryService.Internal:output_type -> google.protobuf.Empty
+	1,  // 117: evenkeel.test.v1.AnswerService.NoField:output_type -> evenkeel.test.v1.Book
+	1,  // 118: evenkeel.test.v1.AnswerService.NoPath:output_type -> evenkeel.test.v1.Book
+	1,  // 119: evenkeel.test.v1.AnswerService.Content:output_type -> evenkeel.test.v1.Book
+	1,  // 120: evenkeel.test.v1.AnswerService.Stream:output_type -> evenkeel.test.v1.Book
+	1,  // 121: evenkeel.test.v1.AnswerService.Events:output_type -> evenkeel.test.v1.Book
+	1,  // 122: evenkeel.test.v1.AnswerService.Number:output_type -> evenkeel.test.v1.Book
+	78, // 123: evenkeel.test.v1.OpenService.Good:output_type -> google.protobuf.Empty
+	78, // 124: evenkeel.test.v1.OpenService.Forgotten:output_type -> google.protobuf.Empty
+	78, // 125: evenkeel.test.v1.OpenService.AlsoForgotten:output_type -> google.protobuf.Empty
+	78, // 126: evenkeel.test.v1.OpenService.Undecided:output_type -> google.protobuf.Empty
+	78, // 127: evenkeel.test.v1.BrokenService.Break:output_type -> google.protobuf.Empty
+	78, // 128: evenkeel.test.v1.RivalService.Rival:output_type -> google.protobuf.Empty
+	78, // 129: evenkeel.test.v1.HiddenService.Hide:output_type -> google.protobuf.Empty
+	85, // [85:130] is the sub-list for method output_type
+	40, // [40:85] is the sub-list for method input_type
 	40, // [40:40] is the sub-list for extension type_name
 	40, // [40:40] is the sub-list for extension extendee
 	0,  // [0:40] is the sub-list for field type_name
@@ -3940,7 +4135,7 @@ func file_evenkeel_test_v1_library_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_evenkeel_test_v1_library_proto_rawDesc), len(file_evenkeel_test_v1_library_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   66,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   6,
 		},

@@ -46,6 +46,8 @@ const (
 	LibraryService_Sleep_FullMethodName        = "/evenkeel.test.v1.LibraryService/Sleep"
 	LibraryService_Scarce_FullMethodName       = "/evenkeel.test.v1.LibraryService/Scarce"
 	LibraryService_Anything_FullMethodName     = "/evenkeel.test.v1.LibraryService/Anything"
+	LibraryService_Guard_FullMethodName        = "/evenkeel.test.v1.LibraryService/Guard"
+	LibraryService_GuardAll_FullMethodName     = "/evenkeel.test.v1.LibraryService/GuardAll"
 	LibraryService_Vital_FullMethodName        = "/evenkeel.test.v1.LibraryService/Vital"
 	LibraryService_Flaky_FullMethodName        = "/evenkeel.test.v1.LibraryService/Flaky"
 	LibraryService_WatchBooks_FullMethodName   = "/evenkeel.test.v1.LibraryService/WatchBooks"
@@ -108,6 +110,10 @@ type LibraryServiceClient interface {
 	Scarce(ctx context.Context, in *ScarceRequest, opts ...grpc.CallOption) (*ScarceResponse, error)
 	// Takes every method that no other does, at a verb of its own.
 	Anything(ctx context.Context, in *AnythingRequest, opts ...grpc.CallOption) (*AnythingResponse, error)
+	// Is for librarians, and then for their own shelf only.
+	Guard(ctx context.Context, in *GuardRequest, opts ...grpc.CallOption) (*GuardResponse, error)
+	// Takes a stream of which each message must be allowed.
+	GuardAll(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[GuardAllRequest, GuardAllResponse], error)
 	// Is there whatever happens.
 	Vital(ctx context.Context, in *VitalRequest, opts ...grpc.CallOption) (*VitalResponse, error)
 	// Fails as often as it is told, and may be called again.
@@ -383,6 +389,29 @@ func (c *libraryServiceClient) Anything(ctx context.Context, in *AnythingRequest
 	return out, nil
 }
 
+func (c *libraryServiceClient) Guard(ctx context.Context, in *GuardRequest, opts ...grpc.CallOption) (*GuardResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GuardResponse)
+	err := c.cc.Invoke(ctx, LibraryService_Guard_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *libraryServiceClient) GuardAll(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[GuardAllRequest, GuardAllResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[3], LibraryService_GuardAll_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[GuardAllRequest, GuardAllResponse]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_GuardAllClient = grpc.ClientStreamingClient[GuardAllRequest, GuardAllResponse]
+
 func (c *libraryServiceClient) Vital(ctx context.Context, in *VitalRequest, opts ...grpc.CallOption) (*VitalResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(VitalResponse)
@@ -405,7 +434,7 @@ func (c *libraryServiceClient) Flaky(ctx context.Context, in *FlakyRequest, opts
 
 func (c *libraryServiceClient) WatchBooks(ctx context.Context, in *WatchBooksRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchBooksResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[3], LibraryService_WatchBooks_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[4], LibraryService_WatchBooks_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -424,7 +453,7 @@ type LibraryService_WatchBooksClient = grpc.ServerStreamingClient[WatchBooksResp
 
 func (c *libraryServiceClient) UploadBooks(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadBooksRequest, UploadBooksResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[4], LibraryService_UploadBooks_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[5], LibraryService_UploadBooks_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -437,7 +466,7 @@ type LibraryService_UploadBooksClient = grpc.ClientStreamingClient[UploadBooksRe
 
 func (c *libraryServiceClient) UploadInto(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[UploadIntoRequest, UploadIntoResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[5], LibraryService_UploadInto_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[6], LibraryService_UploadInto_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -450,7 +479,7 @@ type LibraryService_UploadIntoClient = grpc.ClientStreamingClient[UploadIntoRequ
 
 func (c *libraryServiceClient) Chat(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[ChatRequest, ChatResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[6], LibraryService_Chat_FullMethodName, cOpts...)
+	stream, err := c.cc.NewStream(ctx, &LibraryService_ServiceDesc.Streams[7], LibraryService_Chat_FullMethodName, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -524,6 +553,10 @@ type LibraryServiceServer interface {
 	Scarce(context.Context, *ScarceRequest) (*ScarceResponse, error)
 	// Takes every method that no other does, at a verb of its own.
 	Anything(context.Context, *AnythingRequest) (*AnythingResponse, error)
+	// Is for librarians, and then for their own shelf only.
+	Guard(context.Context, *GuardRequest) (*GuardResponse, error)
+	// Takes a stream of which each message must be allowed.
+	GuardAll(grpc.ClientStreamingServer[GuardAllRequest, GuardAllResponse]) error
 	// Is there whatever happens.
 	Vital(context.Context, *VitalRequest) (*VitalResponse, error)
 	// Fails as often as it is told, and may be called again.
@@ -616,6 +649,12 @@ func (UnimplementedLibraryServiceServer) Scarce(context.Context, *ScarceRequest)
 }
 func (UnimplementedLibraryServiceServer) Anything(context.Context, *AnythingRequest) (*AnythingResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Anything not implemented")
+}
+func (UnimplementedLibraryServiceServer) Guard(context.Context, *GuardRequest) (*GuardResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Guard not implemented")
+}
+func (UnimplementedLibraryServiceServer) GuardAll(grpc.ClientStreamingServer[GuardAllRequest, GuardAllResponse]) error {
+	return status.Error(codes.Unimplemented, "method GuardAll not implemented")
 }
 func (UnimplementedLibraryServiceServer) Vital(context.Context, *VitalRequest) (*VitalResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Vital not implemented")
@@ -1048,6 +1087,31 @@ func _LibraryService_Anything_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LibraryService_Guard_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GuardRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LibraryServiceServer).Guard(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LibraryService_Guard_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LibraryServiceServer).Guard(ctx, req.(*GuardRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LibraryService_GuardAll_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(LibraryServiceServer).GuardAll(&grpc.GenericServerStream[GuardAllRequest, GuardAllResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type LibraryService_GuardAllServer = grpc.ClientStreamingServer[GuardAllRequest, GuardAllResponse]
+
 func _LibraryService_Vital_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(VitalRequest)
 	if err := dec(in); err != nil {
@@ -1222,6 +1286,10 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _LibraryService_Anything_Handler,
 		},
 		{
+			MethodName: "Guard",
+			Handler:    _LibraryService_Guard_Handler,
+		},
+		{
 			MethodName: "Vital",
 			Handler:    _LibraryService_Vital_Handler,
 		},
@@ -1249,6 +1317,11 @@ var LibraryService_ServiceDesc = grpc.ServiceDesc{
 			StreamName:    "DownloadFile",
 			Handler:       _LibraryService_DownloadFile_Handler,
 			ServerStreams: true,
+		},
+		{
+			StreamName:    "GuardAll",
+			Handler:       _LibraryService_GuardAll_Handler,
+			ClientStreams: true,
 		},
 		{
 			StreamName:    "WatchBooks",
