@@ -2,7 +2,10 @@ package choiceoftwo
 
 import (
 	"fmt"
+	"math"
+	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc/balancer"
 	_ "google.golang.org/grpc/balancer/leastrequest"
@@ -20,32 +23,60 @@ var peers = []struct{ name, config string }{
 }
 
 // BenchmarkPickAndDone is one pick and the end of its call, with a report.
-func BenchmarkPickAndDone(b *testing.B) {
-	for _, n := range []int{2, 100, 1000} {
+//
+// Besides the mean it gives the time in the fastest batch, best-ns/op: what the
+// code takes when nobody else has the processor. On a machine that is not idle
+// compare those.
+func BenchmarkPickAndDone(outer *testing.B) {
+	for _, n := range []int{2, 10, 100, 1000} {
 		for _, peer := range peers {
-			b.Run(fmt.Sprintf("endpoints=%d/%s", n, peer.name), func(b *testing.B) {
-				p := readyPolicy(b, peer.name, peer.config, n)
-				reports := make([]balancer.DoneInfo, 64)
-				for i := range reports {
-					reports[i] = balancer.DoneInfo{BytesSent: true, BytesReceived: true, ServerLoad: report(i)}
+			var p balancer.Picker // built once, for all the lengths that are tried
+			outer.Run(fmt.Sprintf("endpoints=%d/%s", n, peer.name), func(b *testing.B) {
+				if p == nil {
+					p = readyPolicy(outer, peer.name, peer.config, n)
 				}
-				b.ReportAllocs()
-				b.ResetTimer()
-				b.RunParallel(func(pb *testing.PB) {
-					info := balancer.PickInfo{FullMethodName: "/test.Service/Unary"}
-					for i := 0; pb.Next(); i++ {
-						r, err := p.Pick(info)
-						if err != nil {
-							b.Error(err)
-							return
-						}
-						if r.Done != nil {
-							r.Done(reports[i%len(reports)])
-						}
-					}
-				})
+				benchmarkPickAndDone(b, p)
 			})
 		}
+	}
+}
+
+// batch is how many picks are timed together: so few that most are not
+// interrupted, so many that the clock does not count.
+const batch = 500
+
+func benchmarkPickAndDone(b *testing.B, p balancer.Picker) {
+	reports := make([]balancer.DoneInfo, 64)
+	for i := range reports {
+		reports[i] = balancer.DoneInfo{BytesSent: true, BytesReceived: true, ServerLoad: report(i)}
+	}
+	var mu sync.Mutex
+	best := time.Duration(math.MaxInt64)
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		info := balancer.PickInfo{FullMethodName: "/test.Service/Unary"}
+		mine, began := time.Duration(math.MaxInt64), time.Now()
+		for i := 1; pb.Next(); i++ {
+			r, err := p.Pick(info)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if r.Done != nil {
+				r.Done(reports[i%len(reports)])
+			}
+			if i%batch == 0 {
+				now := time.Now()
+				mine, began = min(mine, now.Sub(began)), now
+			}
+		}
+		mu.Lock()
+		best = min(best, mine)
+		mu.Unlock()
+	})
+	if best < time.Hour {
+		b.ReportMetric(float64(best)/batch, "best-ns/op")
 	}
 }
 

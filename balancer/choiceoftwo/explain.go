@@ -95,7 +95,7 @@ func (x *Explainer) record(d *Decision) {
 }
 
 // explainedPick picks, and records why.
-func (p *picker) explainedPick(now int64, method string) int {
+func (p *picker) explainedPick(now int64, method string) choice.Choice {
 	picked, x := p.fleet.Explain(now, source{})
 	p.policy.explainer.record(p.decision(x, method))
 	return picked

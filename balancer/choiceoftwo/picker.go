@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	v3orcapb "github.com/cncf/xds/go/xds/data/orca/v3"
@@ -35,21 +34,20 @@ func (b *policy) newPicker(ready []*readyPicker) *picker {
 // Pick implements balancer.Picker.
 func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	now := p.policy.now()
-	var picked int
+	var choice choice.Choice
 	if p.policy.explainer.samples() {
-		picked = p.explainedPick(now, info.FullMethodName)
+		choice = p.explainedPick(now, info.FullMethodName)
 	} else {
-		picked = p.fleet.Pick(now, source{})
+		choice = p.fleet.Choose(now, source{})
 	}
-	chosen := p.ready[picked]
+	chosen := p.ready[choice.Index]
 	result, err := chosen.Picker.Pick(info)
 	if err != nil {
 		return result, err
 	}
 	c := newCall()
 	c.policy, c.endpoint, c.inner = p.policy, chosen.endpoint.core, result.Done
-	c.core = c.endpoint.Begin(now, p.policy.methods.stream(info.FullMethodName))
-	c.live.Store(true)
+	c.core = p.fleet.Begin(now, choice, p.policy.methods.stream(info.FullMethodName))
 	result.Done = c.done
 	return result, nil
 }
@@ -67,7 +65,6 @@ type call struct {
 	endpoint *choice.Endpoint
 	core     choice.Call
 	inner    func(balancer.DoneInfo) // of the endpoint's own picker; usually nil
-	live     atomic.Bool
 	done     func(balancer.DoneInfo) // end, bound
 }
 
@@ -85,10 +82,10 @@ func newCall() *call {
 // end is called once when the call has ended. A second time, which gRPC
 // excludes, it does nothing unless the record is in use again.
 func (c *call) end(info balancer.DoneInfo) {
-	if !c.live.CompareAndSwap(true, false) {
+	policy, endpoint, core, inner := c.policy, c.endpoint, c.core, c.inner
+	if policy == nil {
 		return
 	}
-	policy, endpoint, core, inner := c.policy, c.endpoint, c.core, c.inner
 	c.policy, c.endpoint, c.inner = nil, nil, nil
 	calls.Put(c)
 

@@ -1,9 +1,6 @@
 package choice
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Kind says what the end of a call tells of its endpoint.
 type Kind uint8
@@ -44,22 +41,40 @@ type Call struct {
 
 // Begin counts a call that was picked. A stream owes no answer.
 func (e *Endpoint) Begin(now int64, stream bool) Call {
-	c := Call{start: now, stream: stream, cold: e.InProbation()}
-	before := int64(e.begun.Add(1) - 1 - e.ended.Load())
-	if stream {
-		if e.streams.Add(1) == 1 {
-			e.streamSince.Store(now)
-		}
-		return c
+	c, before := e.begin(now, stream)
+	if !stream {
+		o, f := e.group.outlook(now), e.facts.load()
+		// The queue before this call: it has itself been counted as begun.
+		f.begunByThen++
+		c.queue = e.queue(&o, &f, float64(before), o.perRequest(&f))
 	}
-	if before <= e.streams.Load() {
-		e.waitingSince.Store(now)
-	}
-	o, f := e.group.outlook(now), e.facts.load()
-	// The queue before this call: it has itself been counted as begun.
-	f.begunByThen++
-	c.queue = e.queue(&o, &f, float64(before), o.perRequest(&f))
 	return c
+}
+
+// Begin counts a call that was chosen an endpoint just now.
+func (f *Fleet) Begin(now int64, choice Choice, stream bool) Call {
+	e := f.endpoints[choice.Index]
+	if !choice.expects {
+		return e.Begin(now, stream)
+	}
+	c, _ := e.begin(now, stream)
+	c.queue = choice.queue
+	return c
+}
+
+// begin counts a call, and tells how many were in flight before it.
+func (e *Endpoint) begin(now int64, stream bool) (c Call, before int64) {
+	c = Call{start: now, stream: stream, cold: e.InProbation()}
+	before = int64(e.begun.Add(1) - 1 - e.ended.Load())
+	switch {
+	case !stream:
+		if before <= e.streams.Load() {
+			e.waitingSince.Store(now)
+		}
+	case e.streams.Add(1) == 1:
+		e.streamSince.Store(now)
+	}
+	return c, before
 }
 
 // End counts a call's end and learns from it.
@@ -106,10 +121,13 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	// The first call pays for what a server sets up once, and its caller for the
 	// connection: it says little of those to come.
 	if o.OK && !c.stream && !c.cold {
-		e.observed.add(float64(latency), c.queue+1, view.fade(old.perRequestAt))
-		e.capacity.observe(&e.group.curve, &view, float64(latency), c.queue+1)
+		logLatency, logQueue := log(float64(max(latency, 1))), log(c.queue+1)
+		e.observed.add(logLatency, logQueue, view.fade(old.perRequestAt))
+		e.capacity.observe(&e.group.curve, &view, logLatency, logQueue)
 		e.combine(&view)
 	}
+	e.expectQueue()
+	e.settle(&view)
 	e.facts.store(&old, &e.known)
 	e.group.fresh.add(e)
 }
@@ -128,6 +146,7 @@ func (e *Endpoint) failed(now int64, o *Outcome) {
 		e.unanswered = 0
 	} else if e.unanswered++; e.unanswered >= view.params.UnansweredFailures {
 		e.provenAt.Store(notProven)
+		e.settled.Store(nil)
 	}
 	e.facts.store(&old, &e.known)
 }
@@ -188,16 +207,9 @@ type observation struct{ logLatency, logQueue mean }
 // enoughObserved is over how many calls an endpoint's latency is taken.
 const enoughObserved = 20
 
-func (o *observation) add(latency, queue, known float64) {
-	o.logLatency.add(math.Log(max(latency, 1)), known, enoughObserved)
-	o.logQueue.add(math.Log(queue), known, enoughObserved)
-}
-
-func (o *observation) perRequest() float64 {
-	if o.logLatency.samples == 0 {
-		return 0
-	}
-	return math.Exp(o.logLatency.value - o.logQueue.value)
+func (o *observation) add(logLatency, logQueue, known float64) {
+	o.logLatency.add(logLatency, known, enoughObserved)
+	o.logQueue.add(logQueue, known, enoughObserved)
 }
 
 // combine sets the per-request time: by the server's account, if it gives one,
@@ -205,22 +217,21 @@ func (o *observation) perRequest() float64 {
 // requests are behind it, or it differs from what is typical by little, it is
 // taken to be chance: servers of a fleet are alike more often than not.
 func (e *Endpoint) combine(o *outlook) {
-	perRequest, requests := e.capacity.perRequest(&e.group.curve, o), e.capacity.requests.value
+	logPerRequest, ok := e.capacity.logPerRequest(&e.group.curve, o)
+	requests := e.capacity.requests.value
 	e.perRequestFrom = FromCapacity
-	if perRequest == 0 {
-		perRequest, requests = e.observed.perRequest(), e.observed.logLatency.samples
+	if seen := &e.observed; !ok {
+		if seen.logLatency.samples == 0 {
+			return
+		}
+		logPerRequest, requests = seen.logLatency.value-seen.logQueue.value, seen.logLatency.samples
 		e.perRequestFrom = FromCalls
 	}
-	if perRequest <= 0 {
-		return
-	}
-	prior := e.group.suppose(perRequest)
-	d := math.Log(perRequest / prior)
+	prior := e.group.suppose(logPerRequest)
+	d := logPerRequest - prior
 	d *= d * d / (d*d + chance/requests)
-	e.known.perRequest, e.known.perRequestAt = prior*math.Exp(d), o.now
-	if e.known.inFlight >= 0 {
-		e.expectQueue()
-	}
+	e.logPerRequest = prior + d
+	e.known.perRequest, e.known.perRequestAt = exp(e.logPerRequest), o.now
 }
 
 // chance is the square of by how much, as a logarithm, one request says wrong
@@ -232,9 +243,12 @@ const chance = 2
 // would tell, too, but in their ups and downs they are the same for all clients,
 // who would all follow them to the same few endpoints.
 func (e *Endpoint) expectQueue() {
+	if e.known.inFlight < 0 {
+		return
+	}
 	said := e.inFlightMean.value
 	if l := &e.observed.logLatency; l.samples > 0 && e.known.perRequest > 0 {
-		seen := max(math.Exp(l.value)/e.known.perRequest-1, 0)
+		seen := max(exp(l.value-e.logPerRequest)-1, 0)
 		said += (seen - said) * l.samples / (l.samples + fewObserved)
 	}
 	e.known.inFlightMean = float32(said)

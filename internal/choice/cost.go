@@ -18,12 +18,13 @@ const (
 
 // outlook is what does not differ between the endpoints that one pick looks at.
 type outlook struct {
-	params   *Params
-	now      int64
-	window   int64   // Params.DecayWindow
-	prior    float64 // the per-request time of an endpoint of which nothing is known
-	others   float64 // calls of other clients in flight at an endpoint, usually
-	ownShare float64 // of the calls in flight, those that are this client's
+	params    *Params
+	now       int64
+	window    int64   // Params.DecayWindow
+	prior     float64 // the per-request time of an endpoint of which nothing is known
+	others    float64 // calls of other clients in flight at an endpoint, usually
+	ownShare  float64 // of the calls in flight, those that are this client's
+	panicking bool
 
 	explanation *Explanation // nil, but for a pick now and then
 }
@@ -33,6 +34,7 @@ func (g *Group) outlook(now int64) outlook {
 	return outlook{
 		params: p, now: now, window: int64(p.DecayWindow),
 		prior: g.prior(), others: g.others.load(), ownShare: g.ownShare.load(),
+		panicking: g.panicking.Load(),
 	}
 }
 
@@ -46,7 +48,7 @@ func (o *outlook) fade(at int64) float64 {
 	case age <= 0:
 		return 1
 	}
-	return 1 - float64(age)/float64(o.window)
+	return 1 - float64(age)*o.params.perWindow
 }
 
 // cost is the time, in nanoseconds, that one more call is expected to take:
@@ -55,16 +57,23 @@ func (o *outlook) fade(at int64) float64 {
 //
 // own is this client's in-flight count.
 func (e *Endpoint) cost(o *outlook, f *facts, own float64) float64 {
+	cost, _ := e.estimate(o, f, own, o.errorRate(f))
+	return cost
+}
+
+// estimate is the cost at an error rate, and the queue that it is made from.
+func (e *Endpoint) estimate(o *outlook, f *facts, own, errorRate float64) (cost, queue float64) {
 	perRequest := o.perRequest(f)
-	expected := perRequest * (e.queue(o, f, own, perRequest) + 1)
-	if silence := float64(e.silence(o.now)); silence > expected {
+	queue = e.queue(o, f, own, perRequest)
+	cost = perRequest * (queue + 1)
+	if own > 0 {
 		// A call that has waited this long is likely to wait as long again.
-		expected = silence
+		cost = max(cost, float64(e.silence(o.now)))
 	}
-	if rate := o.errorRate(f); rate > 0 {
-		expected *= penalty(rate)
+	if errorRate > 0 {
+		cost *= penalty(errorRate)
 	}
-	return expected
+	return cost, queue
 }
 
 // penalty is the factor by which an error rate raises the cost.

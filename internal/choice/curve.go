@@ -18,16 +18,17 @@ type curve struct {
 	drain pooled
 }
 
-// learn takes in a call: the logarithm of its latency over its server's time
-// per request, and the queue it was in, itself included. It returns by how much
-// the former differs from what is usual.
-func (c *curve) learn(log, queue, trust float64) (deviation float64) {
-	p := &c.points[min(max(int(2*math.Log2(queue)), 0), len(c.points)-1)]
+// learn takes in a call: the logarithms of its latency over its server's time
+// per request, and of the queue it was in, itself included. It returns by how
+// much the former differs from what is usual.
+func (c *curve) learn(logLatency, logQueue, trust float64) (deviation float64) {
+	const half, epsilon = math.Ln2 / 2, 1e-9 // a queue of 2 is to be in the bucket of 2
+	p := &c.points[min(max(int(logQueue*(1/half)+epsilon), 0), len(c.points)-1)]
 	if p.count.Load() > 0 {
-		deviation = log - p.value()
+		deviation = logLatency - p.value()
 	}
-	p.add(log, trust, enoughPooled)
-	c.drain.add(log-math.Log(queue), trust, enoughPooled)
+	p.add(logLatency, trust, enoughPooled)
+	c.drain.add(logLatency-logQueue, trust, enoughPooled)
 	return deviation
 }
 

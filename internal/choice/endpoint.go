@@ -26,9 +26,10 @@ type Endpoint struct {
 	streamSince  atomic.Int64 // since when a stream is open, while streams > 0
 	waitingSince atomic.Int64 // since when nothing was answered, while others are in flight
 
-	latency *Histogram // of the successful calls; nil if nobody watches
-
 	// Written under mu, read by every pick.
+	// settled are the parameters by which the endpoint is out of probation and
+	// its weight is 1, so that picks need not find out again.
+	settled       atomic.Pointer[Params]
 	facts         published
 	firstSeen     atomic.Int64
 	startedAt     atomic.Int64 // when the server started; until it says so, when it was first seen
@@ -36,17 +37,20 @@ type Endpoint struct {
 	pushbackUntil atomic.Int64
 	draining      atomic.Bool
 
+	latency *Histogram // of the successful calls; nil if nobody watches
+
 	mu sync.Mutex
 	// The rest is guarded by mu.
-	known        facts
-	window       errorWindow
-	observed     observation
-	capacity     capacity
-	inFlightMean mean
-	unanswered   int // failures in a row without an answer
-	lastReport   Report
-	uptime       time.Duration // the last one reported; 0 if none was
-	reconnected  bool          // since the last report that had an uptime
+	known         facts
+	window        errorWindow
+	observed      observation
+	capacity      capacity
+	inFlightMean  mean
+	logPerRequest float64 // of known.perRequest
+	unanswered    int     // failures in a row without an answer
+	lastReport    Report
+	uptime        time.Duration // the last one reported; 0 if none was
+	reconnected   bool          // since the last report that had an uptime
 
 	perRequestFrom Source // what known.perRequest is made from, for explanations
 
@@ -94,6 +98,13 @@ func (e *Endpoint) prove(now int64) {
 	}
 }
 
+// settle notes that nothing holds the endpoint back, if so. The caller holds e.mu.
+func (e *Endpoint) settle(o *outlook) {
+	if e.settled.Load() != o.params && !e.InProbation() && e.weight(o) == 1 {
+		e.settled.Store(o.params)
+	}
+}
+
 // inFlight is how many calls of this client are in flight. Each of the two
 // counts is exact; in between a call may begin and end.
 func (e *Endpoint) inFlight() int64 {
@@ -115,6 +126,7 @@ func (e *Endpoint) forget(now, startedAt int64) {
 	e.draining.Store(false)
 	e.startedAt.Store(startedAt)
 	e.provenAt.Store(notProven)
+	e.settled.Store(nil)
 }
 
 // facts are what the cost is computed from. A time of 0 says "never", and a

@@ -58,18 +58,18 @@ const (
 	OwnCallsInFlight               // this client's in-flight count, and what others usually have
 )
 
-// Explain picks as Pick does, and says why. It allocates, and it takes the locks
+// Explain chooses as Choose does, and says why. It allocates, and it takes the locks
 // of the endpoints that it looks at: it is for a pick now and then.
-func (f *Fleet) Explain(now int64, random Random) (int, *Explanation) {
+func (f *Fleet) Explain(now int64, random Random) (Choice, *Explanation) {
 	x := &Explanation{Ready: len(f.endpoints), Typical: f.group.prior()}
 	x.FiltersIgnored = f.group.panicking.Load()
 	picked := f.pick(now, random, x)
 	for i := range x.Looks {
-		if l := &x.Looks[i]; l.Index == picked && l.Best {
+		if l := &x.Looks[i]; l.Index == picked.index && l.Best {
 			x.Winner = i
 		}
 	}
-	return picked, x
+	return picked.choice(), x
 }
 
 // look notes an endpoint that a pick looks at.

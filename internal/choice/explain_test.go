@@ -11,10 +11,10 @@ func TestAnExplainedPickIsTheSamePick(t *testing.T) {
 		random := newRandom(3)
 		for i := range 500 {
 			now += ms
-			var picked int
+			picked := 0
 			if explained {
-				var x *Explanation
-				picked, x = f.Explain(now, random)
+				choice, x := f.Explain(now, random)
+				picked = choice.Index
 				if winner := x.Looks[x.Winner]; winner.Index != picked || !winner.Best {
 					t.Fatalf("picked %d, but the winner is %+v", picked, winner)
 				}

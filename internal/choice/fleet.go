@@ -40,29 +40,40 @@ func (f *Fleet) Endpoint(i int) *Endpoint { return f.endpoints[i] }
 // Len returns the number of endpoints.
 func (f *Fleet) Len() int { return len(f.endpoints) }
 
+// Choice is what a pick chose.
+type Choice struct {
+	Index   int     // of the endpoint
+	queue   float64 // that is expected there
+	expects bool    // queue is known
+}
+
 // Pick returns the index of the endpoint that the next call goes to. It is a
 // choice of two: one candidate is that of which there is the freshest news,
 // itself the cheapest of a few; the other is drawn at random; of the two, the
 // one with the lower cost. While there is no news, both are drawn at random. If
 // there are no two among FilterDraws that are not passed over, it is the one
 // that is not, and if there is none, the cheapest that was looked at.
-func (f *Fleet) Pick(now int64, random Random) int { return f.pick(now, random, nil) }
+func (f *Fleet) Pick(now int64, random Random) int { return f.Choose(now, random).Index }
 
-// pick is Pick; if there is an explanation to be made, it notes what it looks at.
-func (f *Fleet) pick(now int64, random Random, x *Explanation) int {
+// Choose is Pick for callers that hand the choice on to Begin, which then need
+// not look at the endpoint again.
+func (f *Fleet) Choose(now int64, random Random) Choice {
 	if len(f.endpoints) == 1 {
-		if x != nil {
-			o := f.group.outlook(now)
-			o.explanation = x
-			f.candidate(&o, 0, random)
-		}
-		return 0
+		return Choice{}
 	}
+	return f.pick(now, random, nil).choice()
+}
+
+// pick picks; if there is an explanation to be made, it notes what it looks at.
+func (f *Fleet) pick(now int64, random Random, x *Explanation) candidate {
 	if f.due(now) {
 		f.group.refresh(now, f.endpoints)
 	}
 	o := f.group.outlook(now)
 	o.explanation = x
+	if len(f.endpoints) == 1 {
+		return f.candidate(&o, 0, random)
+	}
 	fresh, slot := f.freshest(&o, random)
 	if x != nil {
 		x.fresh(fresh)
@@ -76,18 +87,18 @@ func (f *Fleet) pick(now int64, random Random, x *Explanation) int {
 	}
 	drawn := f.candidate(&o, i, random)
 	if drawn.passedOver == 0 && drawn.beats(fresh, random) {
-		return drawn.index
+		return drawn
 	}
 	f.group.fresh.use(slot, f.endpoints[fresh.index])
-	return fresh.index
+	return fresh
 }
 
 // drawTwo chooses of two that are drawn at random.
-func (f *Fleet) drawTwo(o *outlook, random Random) int {
+func (f *Fleet) drawTwo(o *outlook, random Random) candidate {
 	i, j := two(random, len(f.endpoints))
 	a, b := f.candidate(o, i, random), f.candidate(o, j, random)
 	if a.passedOver|b.passedOver == 0 {
-		return a.better(b, random).index
+		return a.better(b, random)
 	}
 	return f.search(o, a, b, random)
 }
@@ -105,7 +116,7 @@ func (f *Fleet) due(now int64) bool {
 }
 
 // search goes on from two candidates of which at least one is passed over.
-func (f *Fleet) search(o *outlook, a, b candidate, random Random) int {
+func (f *Fleet) search(o *outlook, a, b candidate, random Random) candidate {
 	d := draw{n: len(f.endpoints)}
 	d.took(a.index)
 	d.took(b.index)
@@ -122,14 +133,14 @@ func (f *Fleet) search(o *outlook, a, b candidate, random Random) int {
 			continue
 		}
 		if good.index >= 0 {
-			return good.better(c, random).index
+			return good.better(c, random)
 		}
 		good = c
 	}
 	if good.index >= 0 {
-		return good.index
+		return good
 	}
-	return fallback.index
+	return fallback
 }
 
 // candidate is an endpoint that is looked at.
@@ -137,7 +148,10 @@ type candidate struct {
 	index      int
 	passedOver Reason
 	cost       float64
+	queue      float64 // that is expected there
 }
+
+func (c candidate) choice() Choice { return Choice{c.index, c.queue, true} }
 
 // better returns the cheaper of two.
 func (c candidate) better(other candidate, random Random) candidate {
@@ -164,23 +178,27 @@ func (f *Fleet) candidate(o *outlook, i int, random Random) candidate {
 	e := f.endpoints[i]
 	facts := e.facts.load()
 	own := e.inFlight()
-	c := candidate{index: i, cost: e.cost(o, &facts, float64(own))}
-	// One call at most goes to an endpoint in probation: that is enough of a bound.
-	w := f.group.relative(e.weight(o))
-	weighed := w < 1 && unit(random) >= w
-	if weighed {
-		// With probability w the endpoint competes as an equal, which gives it
-		// the part w of its fair share. Else its cost is scaled up: it still
-		// takes what others have no room for, but an idle fleet, whose costs
-		// are all alike, does not turn the smallest difference into a step.
-		c.cost /= w
+	errorRate := o.errorRate(&facts)
+	c := candidate{index: i}
+	c.cost, c.queue = e.estimate(o, &facts, float64(own), errorRate)
+	weight, weighed := 1.0, false
+	if e.settled.Load() != o.params {
+		c.passedOver = e.held(o, own)
+		// One call at most goes to an endpoint in probation: that is enough of a bound.
+		weight = f.group.relative(e.weight(o))
+		if weighed = weight < 1 && unit(random) >= weight; weighed {
+			// With probability w the endpoint competes as an equal, which gives it
+			// the part w of its fair share. Else its cost is scaled up: it still
+			// takes what others have no room for, but an idle fleet, whose costs
+			// are all alike, does not turn the smallest difference into a step.
+			c.cost /= weight
+		}
 	}
-	c.passedOver = e.held(o, own)
-	if !f.group.panicking.Load() {
-		c.passedOver |= e.filtered(o, &facts)
+	if !o.panicking {
+		c.passedOver |= e.filtered(o, &facts, errorRate)
 	}
 	if o.explanation != nil {
-		o.explanation.look(o, e, &facts, own, &c, w, weighed)
+		o.explanation.look(o, e, &facts, own, &c, weight, weighed)
 	}
 	return c
 }
@@ -189,10 +207,10 @@ func (f *Fleet) candidate(o *outlook, i int, random Random) candidate {
 func unit(random Random) float64 { return float64(random.Uint64()>>11) / (1 << 53) }
 
 // filtered tells whether a threshold or the server itself bars the endpoint.
-func (e *Endpoint) filtered(o *outlook, f *facts) Reason {
+func (e *Endpoint) filtered(o *outlook, f *facts, errorRate float64) Reason {
 	p := o.params
 	var r Reason
-	if o.errorRate(f) > p.ErrorRateThreshold {
+	if errorRate > p.ErrorRateThreshold {
 		r |= ErrorRate
 	}
 	if p.UtilizationThreshold > 0 && f.utilization > p.UtilizationThreshold &&

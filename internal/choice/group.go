@@ -12,13 +12,14 @@ type Group struct {
 	current    atomic.Pointer[Params]
 	histograms bool
 
-	anyProven atomic.Bool
-	typical   float       // the fleet's mean per-request time, ns
-	weight    float       // the fleet's mean weight
-	others    float       // calls of other clients in flight at an endpoint, usually
-	ownShare  float       // of the calls in flight, those that are this client's
-	panicking atomic.Bool // the filters would leave too few
-	refreshAt atomic.Int64
+	anyProven  atomic.Bool
+	typical    float // the fleet's mean per-request time, ns
+	logTypical float
+	weight     float       // the fleet's mean weight
+	others     float       // calls of other clients in flight at an endpoint, usually
+	ownShare   float       // of the calls in flight, those that are this client's
+	panicking  atomic.Bool // the filters would leave too few
+	refreshAt  atomic.Int64
 
 	fresh freshList
 	curve curve
@@ -44,26 +45,31 @@ func NewGroup(p Params, histograms bool) *Group {
 	g.weight.store(1)
 	g.ownShare.store(1)
 	g.typical.store(unknownPerRequest)
+	g.logTypical.store(math.Log(unknownPerRequest))
 	return g
 }
 
 // SetParams changes the parameters. What was learned is kept.
-func (g *Group) SetParams(p Params) { g.current.Store(&p) }
+func (g *Group) SetParams(p Params) {
+	p.perWindow = 1 / max(float64(p.DecayWindow), 1)
+	g.current.Store(&p)
+}
 
 func (g *Group) params() *Params { return g.current.Load() }
 
 // prior is the per-request time of an endpoint of which nothing is known.
 func (g *Group) prior() float64 { return g.typical.load() }
 
-// suppose takes the first per-request time that anybody shows for typical,
-// so that the endpoints that have shown none yet compare to it. It returns what
-// is typical.
-func (g *Group) suppose(perRequest float64) float64 {
+// suppose takes the first per-request time that anybody shows, of which this is
+// the logarithm, for typical, so that the endpoints that have shown none yet
+// compare to it. It returns the logarithm of what is typical.
+func (g *Group) suppose(logPerRequest float64) float64 {
 	unknown := math.Float64bits(unknownPerRequest)
-	if g.typical.bits.Load() == unknown {
-		g.typical.bits.CompareAndSwap(unknown, math.Float64bits(perRequest))
+	if g.typical.bits.Load() == unknown &&
+		g.typical.bits.CompareAndSwap(unknown, math.Float64bits(exp(logPerRequest))) {
+		g.logTypical.store(logPerRequest)
 	}
-	return g.prior()
+	return g.logTypical.load()
 }
 
 // refresh looks at the whole fleet.
@@ -74,7 +80,9 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 		c.count(&o, e)
 	}
 	if c.timed > 0 {
-		g.typical.store(math.Exp(c.logPerRequest / c.timed))
+		typical := c.logPerRequest / c.timed
+		g.typical.store(exp(typical))
+		g.logTypical.store(typical)
 	}
 	if c.weight > 0 {
 		g.weight.store(c.weight / float64(len(endpoints)))
@@ -109,7 +117,7 @@ type census struct {
 func (c *census) count(o *outlook, e *Endpoint) {
 	f := e.facts.load()
 	if known := o.fade(f.perRequestAt); known > 0 && f.perRequest > 0 {
-		c.logPerRequest += known * math.Log(f.perRequest)
+		c.logPerRequest += known * log(f.perRequest)
 		c.timed += known
 	}
 	if known := o.fade(f.reportedAt); known > 0 {
@@ -132,7 +140,7 @@ func (c *census) count(o *outlook, e *Endpoint) {
 		c.weight += e.weight(o)
 		c.proven = true
 	}
-	if e.filtered(o, &f) != 0 {
+	if e.filtered(o, &f, o.errorRate(&f)) != 0 {
 		c.passedOver++
 	}
 }

@@ -40,6 +40,8 @@ type Params struct {
 	UnansweredFailures int
 	// MaxPushback bounds how long an endpoint can ask to be passed over.
 	MaxPushback time.Duration
+
+	perWindow float64 // 1/DecayWindow
 }
 
 // DefaultParams returns the defaults.

@@ -30,7 +30,9 @@ func (e *Endpoint) Reported(now int64, r Report) {
 	if e.report(&view, &r) {
 		e.combine(&view)
 	}
+	e.expectQueue()
 	e.prove(now)
+	e.settle(&view)
 	e.facts.store(&old, &e.known)
 }
 
@@ -63,7 +65,6 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 		n := min(r.InFlight, math.MaxFloat32)
 		e.inFlightMean.add(n, known, enoughReports)
 		k.inFlight = float32(n)
-		e.expectQueue()
 	}
 	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
 		// The server has seen what this client has begun until now.
@@ -87,7 +88,7 @@ func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	own := float64(e.inFlight())
 	old, oldCapacity, oldMean, wasDraining := e.known, e.capacity, e.inFlightMean, e.draining.Load()
-	started := e.startedAt.Load()
+	started, oldLog := e.startedAt.Load(), e.logPerRequest
 	before := e.cost(o, &e.known, own)
 
 	news := e.report(o, r)
@@ -97,8 +98,9 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	if news {
 		e.combine(o)
 	}
+	e.expectQueue()
 	if e.cost(o, &e.known, own) < before || (wasDraining && !r.Draining) {
-		e.known, e.capacity, e.inFlightMean = old, oldCapacity, oldMean
+		e.known, e.capacity, e.inFlightMean, e.logPerRequest = old, oldCapacity, oldMean, oldLog
 		e.draining.Store(wasDraining)
 	}
 }
@@ -118,6 +120,7 @@ func (e *Endpoint) age(now int64, uptime time.Duration) {
 		e.uptime = uptime
 	case e.uptime == 0:
 		e.startedAt.Store(started)
+		e.settled.Store(nil)
 		e.uptime = uptime
 	case uptime > e.uptime:
 		e.uptime = uptime
@@ -137,11 +140,15 @@ type capacity struct {
 	requests  mean // that such a report is about
 	checkedAt int64
 	deviation mean // of the logarithm of latencies from the group's curve
+
+	logPerUnit float64
 }
 
 const (
 	// minUtilization: below it the ratio is noise.
 	minUtilization = 0.01
+	// longest, in ns, is what nothing takes: it bounds what may be said.
+	longest = 1e18
 	// window is what a report is presumed to be about, in seconds.
 	window = 1
 	// enoughCapacity and enoughDeviations are over how many reports and calls
@@ -158,33 +165,35 @@ func (c *capacity) report(utilization, rps, known float64) bool {
 	if utilization < minUtilization || rps <= 0 {
 		return false
 	}
-	c.perUnit.add(utilization/rps*1e9, known, enoughCapacity)
+	c.perUnit.add(min(utilization/rps*1e9, longest), known, enoughCapacity)
+	c.logPerUnit = log(c.perUnit.value)
 	c.requests.add(rps*window, known, enoughCapacity)
 	return true
 }
 
-// observe takes in a call's latency and the queue that it was in.
-func (c *capacity) observe(g *curve, o *outlook, latency, queue float64) {
-	if c.perUnit.samples == 0 || queue <= 0 {
+// observe takes in a call: the logarithms of its latency and of the queue that
+// it was in, itself included.
+func (c *capacity) observe(g *curve, o *outlook, logLatency, logQueue float64) {
+	if c.perUnit.samples == 0 {
 		return
 	}
 	d, chance := c.doubt(o)
 	trust := chance / (d*d + chance)
-	c.deviation.add(g.learn(math.Log(max(latency, 1)/c.perUnit.value), queue, trust), o.fade(c.checkedAt), enoughDeviations)
+	c.deviation.add(g.learn(logLatency-c.logPerUnit, logQueue, trust), o.fade(c.checkedAt), enoughDeviations)
 	c.checkedAt = o.now
 }
 
-// perRequest is the time in ns that each request in the queue adds, by the
-// server's own account; 0 if it gives none. A server whose calls take much
+// logPerRequest is the logarithm of the time in ns that each request in the queue
+// adds, by the server's own account, if it gives one. A server whose calls take much
 // longer, or much less long, than what it says would have them take is not
 // believed: its account is corrected by as much. A small deviation is chance.
-func (c *capacity) perRequest(g *curve, o *outlook) float64 {
+func (c *capacity) logPerRequest(g *curve, o *outlook) (float64, bool) {
 	if c.perUnit.samples == 0 || g.drain.count.Load() == 0 {
-		return 0
+		return 0, false
 	}
 	d, chance := c.doubt(o)
 	d *= d * d / (d*d + chance)
-	return c.perUnit.value * math.Exp(g.drain.value()+d)
+	return c.logPerUnit + g.drain.value() + d, true
 }
 
 // doubt is by how much the calls of late deviate from what the server's account
