@@ -154,9 +154,10 @@ func TestAPolicyIsEnforcedOnEachMessageOfAStream(t *testing.T) {
 	ann := bearer(token(t, "ann"))
 	d.do("POST", "/v1/shelves:guard", `{"name":"shelves/ann"}{"name":"shelves/ann"}`, ann).want(200)
 	d.do("POST", "/v1/shelves:guard", `{"name":"shelves/ann"}{"name":"shelves/bob"}`, ann).wantProblem(403, "PERMISSION_DENIED")
-	calls := d.library.callCount()
+	// A door of its own: the stream before may still be on its way.
+	d = newDoor(t, nil)
 	d.do("POST", "/v1/shelves:guard", `{"name":"shelves/bob"}`, ann).wantProblem(403, "PERMISSION_DENIED")
-	if n := d.library.callCount(); n != calls {
+	if n := d.library.callCount(); n != 0 {
 		t.Error("the backend saw a stream whose first message is refused")
 	}
 }
