@@ -184,7 +184,6 @@ func (f *Fleet) candidate(o *outlook, i int, random Random) candidate {
 	weight, weighed := 1.0, false
 	if e.settled.Load() != o.params {
 		c.passedOver = e.held(o, own)
-		// One call at most goes to an endpoint in probation: that is enough of a bound.
 		weight = f.group.relative(e.weight(o))
 		if weighed = weight < 1 && unit(random) >= weight; weighed {
 			// With probability w the endpoint competes as an equal, which gives it
