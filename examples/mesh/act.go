@@ -21,6 +21,11 @@ func (t *target) act(verb admin.Verb, speed float64) error {
 	if _, err := fleet.ParseID(t.Replica); err != nil {
 		return &UsageError{err}
 	}
+	return t.ask(verb, speed)
+}
+
+// ask sends the mesh a request, and prints what it answers.
+func (t *target) ask(verb admin.Verb, speed float64) error {
 	ctx := context.Background()
 	mesh, err := t.find(ctx)
 	if err != nil {

@@ -28,6 +28,8 @@ type Command struct {
 	Thaw   ThawCommand   `cmd:"" help:"Let a frozen replica run again."`
 	Slow   SlowCommand   `cmd:"" help:"Change how fast a replica works."`
 	Drain  DrainCommand  `cmd:"" help:"Take a replica out of service, losing no call."`
+
+	Explain ExplainCommand `cmd:"" help:"Show why the front door's last calls went where they went."`
 }
 
 // UsageError is an error of whoever wrote the command line. It exits with 2.
@@ -115,6 +117,22 @@ type ThawCommand struct{ target }
 
 // DrainCommand is `evenkeel mesh drain`.
 type DrainCommand struct{ target }
+
+// ExplainCommand is `evenkeel mesh explain`.
+type ExplainCommand struct {
+	Of    string `arg:"" optional:"" help:"A replica (movie/2): calls that it was looked at for; or a service (movie). Default: all."`
+	State string `help:"The mesh's state file. Needed only if several meshes run." placeholder:"FILE" type:"path"`
+	Mesh  int    `help:"The mesh's process ID, instead." placeholder:"PID"`
+}
+
+// Run does it.
+func (c *ExplainCommand) Run() error {
+	t := target{Replica: c.Of, State: c.State, Mesh: c.Mesh}
+	if err := checkExplained(c.Of); err != nil {
+		return &UsageError{err}
+	}
+	return t.ask(admin.Explained, 0)
+}
 
 // SlowCommand is `evenkeel mesh slow`.
 type SlowCommand struct {

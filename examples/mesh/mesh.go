@@ -48,6 +48,7 @@ type mesh struct {
 	keys       *keys.Keys
 	ca         *certs.Authority
 	monitor    *choiceoftwo.Monitor
+	explainer  *choiceoftwo.Explainer
 	plane      *control.Plane
 	supervisor *supervisor.Supervisor
 	listener   net.Listener // until the door has it
@@ -141,7 +142,9 @@ func (m *mesh) makeData(ctx context.Context) error {
 // used in this process, is watched.
 func (m *mesh) startPlane(context.Context) error {
 	m.monitor = choiceoftwo.NewMonitor()
-	balancer.Register(choiceoftwo.NewBuilder(choiceoftwo.WithMonitor(m.monitor)))
+	m.explainer = choiceoftwo.NewExplainer(explained)
+	m.explainer.SampleOneIn(1)
+	balancer.Register(choiceoftwo.NewBuilder(choiceoftwo.WithMonitor(m.monitor), choiceoftwo.WithExplainer(m.explainer)))
 	// Reports out of band reach clients that make few calls, too, and tell at
 	// once of a server that drains.
 	config, err := choiceoftwo.Config{EnableOOBLoadReport: true, OOBReportingPeriod: reportingPeriod}.MarshalJSON()
@@ -158,7 +161,7 @@ func (m *mesh) startPlane(context.Context) error {
 }
 
 func (m *mesh) takeCommands(context.Context) (err error) {
-	m.admin, err = admin.Start(m.supervisor)
+	m.admin, err = admin.Start(m.supervisor, m.explain)
 	return err
 }
 

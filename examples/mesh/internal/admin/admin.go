@@ -31,6 +31,8 @@ const (
 	Thaw   Verb = "thaw"
 	Slow   Verb = "slow"
 	Drain  Verb = "drain"
+	// Explained asks why calls went where they went; Replica may be a service.
+	Explained Verb = "explain"
 )
 
 // Request asks for something to be done to a replica.
@@ -61,16 +63,20 @@ const (
 	maxBody = 4096
 )
 
+// Explain answers what was decided of late about a replica, or a service.
+type Explain func(of string) (text string, err error)
+
 // Server takes commands.
 type Server struct {
 	admin   state.Admin
 	actions Actions
+	explain Explain
 	http    *http.Server
 	served  chan struct{}
 }
 
 // Start listens on a loopback port and takes commands until Close.
-func Start(actions Actions) (*Server, error) {
+func Start(actions Actions, explain Explain) (*Server, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("admin: %w", err)
@@ -78,6 +84,7 @@ func Start(actions Actions) (*Server, error) {
 	s := &Server{
 		admin:   state.Admin{Address: listener.Addr().String(), Secret: rand.Text()},
 		actions: actions,
+		explain: explain,
 		served:  make(chan struct{}),
 	}
 	mux := http.NewServeMux()
@@ -141,6 +148,13 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) do(r Request) (string, error) {
+	if r.Verb == Explained {
+		text, err := s.explain(r.Replica)
+		if err != nil {
+			return "", &Error{err.Error(), true}
+		}
+		return text, nil
+	}
 	id, err := fleet.ParseID(r.Replica)
 	if err != nil {
 		return "", &Error{err.Error(), true}
@@ -161,7 +175,7 @@ func (s *Server) do(r Request) (string, error) {
 		}
 		return fmt.Sprintf("%s works at speed %v", id, speed), s.actions.Slow(id, speed)
 	default:
-		return "", &Error{fmt.Sprintf("there is no %q: there are kill, freeze, thaw, slow, drain", r.Verb), true}
+		return "", &Error{fmt.Sprintf("there is no %q: there are kill, freeze, thaw, slow, drain, explain", r.Verb), true}
 	}
 }
 

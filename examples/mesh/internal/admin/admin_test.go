@@ -81,6 +81,17 @@ func TestAMeshThatIsGoneIsNoMesh(t *testing.T) {
 	}
 }
 
+func TestDecisionsAreExplained(t *testing.T) {
+	s, _ := start(t)
+	if text, err := Act(t.Context(), s.Admin(), Request{Verb: Explained, Replica: "movie"}); err != nil || text != "movie/1 wins" {
+		t.Errorf("%q, %v", text, err)
+	}
+	var refused *Error
+	if _, err := Act(t.Context(), s.Admin(), Request{Verb: Explained, Replica: "film"}); !errors.As(err, &refused) || !refused.Usage {
+		t.Errorf("%v", err)
+	}
+}
+
 type fakeMesh struct {
 	done  []string
 	fails error
@@ -109,7 +120,12 @@ func start(t *testing.T) (*Server, *fakeMesh) {
 	t.Helper()
 	leaktest.Check(t)
 	mesh := &fakeMesh{}
-	s, err := Start(mesh)
+	s, err := Start(mesh, func(of string) (string, error) {
+		if of != "movie" {
+			return "", errors.New("write movie")
+		}
+		return "movie/1 wins", nil
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
