@@ -75,7 +75,7 @@ func TestIfMatchBecomesTheEtagOfTheRequest(t *testing.T) {
 			a.wantProblem(412, "ABORTED")
 		}
 		if given == `"v1"` {
-			r, _ := d.library.lastRequest().(*testv1.UpdateNoteRequest)
+			r, _ := d.books.lastRequest().(*testv1.UpdateNoteRequest)
 			if r.GetNote().GetEtag() != "v1" || strings.Join(r.GetUpdateMask().GetPaths(), ",") != "text" {
 				t.Errorf("request %v", r)
 			}
@@ -83,7 +83,7 @@ func TestIfMatchBecomesTheEtagOfTheRequest(t *testing.T) {
 	}
 	d.do("DELETE", note, "", header("If-Match", `"v2"`)).wantProblem(412, "ABORTED")
 	d.do("DELETE", note, "", header("If-Match", `"v1"`)).want(204)
-	if r, _ := d.library.lastRequest().(*testv1.DeleteNoteRequest); r.GetEtag() != "v1" {
+	if r, _ := d.books.lastRequest().(*testv1.DeleteNoteRequest); r.GetEtag() != "v1" {
 		t.Errorf("request %v", r)
 	}
 	// Another state in the body is a contradiction; without the header it holds.
@@ -96,7 +96,7 @@ func TestIfMatchBecomesTheEtagOfTheRequest(t *testing.T) {
 func TestQuotedTagsKeepTheirQuotes(t *testing.T) {
 	d := newDoor(t, func(c *gateway.Config) { c.QuotedETags = true })
 	d.do("PATCH", "/v1/shelves/1/books/2/notes/7", `{"text":"x"}`, header("If-Match", `"v1"`)).want(412)
-	if r, _ := d.library.lastRequest().(*testv1.UpdateNoteRequest); r.GetNote().GetEtag() != `"v1"` {
+	if r, _ := d.books.lastRequest().(*testv1.UpdateNoteRequest); r.GetNote().GetEtag() != `"v1"` {
 		t.Errorf("request %v", r)
 	}
 	a := d.do("PATCH", "/v1/shelves/1/books/2/notes/7", `{"text":"x"}`).want(200)
@@ -115,14 +115,14 @@ func TestAPatchMaskHoldsWhatChanges(t *testing.T) {
 		``: "",
 	} {
 		d.do("PATCH", note, body).want(200)
-		r, _ := d.library.lastRequest().(*testv1.UpdateNoteRequest)
+		r, _ := d.books.lastRequest().(*testv1.UpdateNoteRequest)
 		if got := strings.Join(r.GetUpdateMask().GetPaths(), ","); got != want || r.GetNote().GetName() != "shelves/1/books/2/notes/7" {
 			t.Errorf("%s: mask %q, want %q; name %q", body, got, want, r.GetNote().GetName())
 		}
 	}
 	for mask, want := range map[string]string{"text,author.fullName": "text,author.full_name", "*": "*", "labels.a": "labels.a"} {
 		d.do("PATCH", note+"?updateMask="+mask, `{"text":"x"}`).want(200)
-		r, _ := d.library.lastRequest().(*testv1.UpdateNoteRequest)
+		r, _ := d.books.lastRequest().(*testv1.UpdateNoteRequest)
 		if got := strings.Join(r.GetUpdateMask().GetPaths(), ","); got != want {
 			t.Errorf("%s: mask %q, want %q", mask, got, want)
 		}
@@ -140,7 +140,7 @@ func TestMediaGoesBothWaysAsItIs(t *testing.T) {
 	if a.body != data || a.header.Get("Content-Type") != "image/png" {
 		t.Errorf("%q as %q", a.body, a.header.Get("Content-Type"))
 	}
-	if r, _ := d.library.lastRequest().(*testv1.WriteFileRequest); r.GetPath() != "a/b" || r.GetWriter() != "ann" || string(r.GetFile().GetData()) != data {
+	if r, _ := d.books.lastRequest().(*testv1.WriteFileRequest); r.GetPath() != "a/b" || r.GetWriter() != "ann" || string(r.GetFile().GetData()) != data {
 		t.Errorf("request %v", r)
 	}
 	a = d.do("POST", "/v1/reflect", data, header("Content-Type", "text/x-odd; charset=utf-8")).want(200)

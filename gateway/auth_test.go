@@ -22,7 +22,7 @@ func TestNobodyIsLetInWithoutCredentials(t *testing.T) {
 	for _, header := range []string{"", "Basic YTpi", "Bearer", "Bearer ", "bearer x", "Bearerx", "Digest x"} {
 		d.do("GET", "/v1/whoami", "", func(r *http.Request) { r.Header["Authorization"] = []string{header} }).want(http.StatusUnauthorized)
 	}
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }

@@ -92,11 +92,11 @@ var librarians = policy.Config{Roles: []policy.Role{{Name: "librarian", Scopes: 
 // door is a gateway with a library behind it.
 type door struct {
 	*gateway.Gateway
-	t       testing.TB
-	library *library
-	conn    closer
-	apiKey  string
-	logs    *logBuffer
+	t      testing.TB
+	books  *library
+	conn   closer
+	apiKey string
+	logs   *logBuffer
 }
 
 type logBuffer struct {
@@ -120,8 +120,8 @@ func (l *logBuffer) String() string {
 // adapt its config, and serve how the library is mounted.
 func newDoor(t testing.TB, change func(*gateway.Config), serve ...func(*libraryService)) *door {
 	t.Helper()
-	d := &door{t: t, library: &library{gone: make(chan struct{})}, logs: &logBuffer{}}
-	d.conn = dialLibrary(t, d.library)
+	d := &door{t: t, books: &library{gone: make(chan struct{})}, logs: &logBuffer{}}
+	d.conn = dialLibrary(t, d.books)
 	tokens, err := auth.NewJWT(auth.JWTConfig{Issuer: issuer, Audiences: []string{audience}, JWKSFile: writeJWKS(t)})
 	if err != nil {
 		t.Fatal(err)

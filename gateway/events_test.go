@@ -103,7 +103,7 @@ func TestAFastBackendWaitsForASlowReader(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Second) // in fake time; below Timeouts.Write
-		sent := r.library.sent.Load()
+		sent := r.books.sent.Load()
 		if sent == 0 || sent > 20_000 {
 			t.Errorf("the backend has sent %d messages to one who reads none", sent)
 		}

@@ -51,14 +51,14 @@ func TestRequestsMayTakeAnyForm(t *testing.T) {
 		`{"int64Value":5.0,"kind":2,"bytesValue":"-_8=","int32Value":7e0}`,
 	} {
 		d.do("POST", "/v1/echo", body).want(200)
-		r, _ := d.library.lastRequest().(*testv1.EchoRequest)
+		r, _ := d.books.lastRequest().(*testv1.EchoRequest)
 		if r.GetInt64Value() != 5 || r.GetKind() != testv1.Kind_KIND_FACT || string(r.GetBytesValue()) != "\xfb\xff" || r.GetInt32Value() != 7 {
 			t.Errorf("%s: %v", body, r)
 		}
 	}
 	for _, query := range []string{"int64Value=5&nested.deeper.number=2", "int64_value=5&nested.deeper.number=2"} {
 		d.do("GET", "/v1/echo?"+query, "").want(200)
-		if r, _ := d.library.lastRequest().(*testv1.EchoRequest); r.GetInt64Value() != 5 || r.GetNested().GetDeeper().GetNumber() != 2 {
+		if r, _ := d.books.lastRequest().(*testv1.EchoRequest); r.GetInt64Value() != 5 || r.GetNested().GetDeeper().GetNumber() != 2 {
 			t.Errorf("%s: %v", query, r)
 		}
 	}
@@ -73,7 +73,7 @@ func TestWhatIsUnknownCanBeIgnored(t *testing.T) {
 	d.do("POST", "/v1/echo", `{"nonsense":1,"int32Value":"x"}`).wantField("int32Value")
 	d.do("POST", "/v1/echo", `{"text":"a"} x`).wantProblem(400, "INVALID_ARGUMENT")
 	d.do("PATCH", "/v1/shelves/1/books/2", `{"nonsense":{"a":1},"title":"x"}`, ann).want(200)
-	if r, _ := d.library.lastRequest().(*testv1.UpdateBookRequest); strings.Join(r.GetUpdateMask().GetPaths(), ",") != "title" || r.GetBook().GetTitle() != "x" {
+	if r, _ := d.books.lastRequest().(*testv1.UpdateBookRequest); strings.Join(r.GetUpdateMask().GetPaths(), ",") != "title" || r.GetBook().GetTitle() != "x" {
 		t.Errorf("request %v", r)
 	}
 }

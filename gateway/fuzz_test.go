@@ -29,7 +29,7 @@ func FuzzRequest(f *testing.F) {
 		if !sendable(method, target, value) || asksForIt(target+body) {
 			return
 		}
-		here := &door{Gateway: d.Gateway, t: t, library: d.library}
+		here := &door{Gateway: d.Gateway, t: t, books: d.books}
 		a := here.do(method, target, body, header("Accept", value), header("If-Match", value), header("If-None-Match", value), header("Last-Event-ID", value))
 		if a.status == 500 || a.status < 200 || a.status > 599 {
 			t.Fatalf("%s %s: %d %s", method, target, a.status, a.body)

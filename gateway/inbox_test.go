@@ -72,7 +72,7 @@ func TestMessagesReachTheBackendOneByOne(t *testing.T) {
 		for i := 1; i <= 3; i++ {
 			send(`{"book":{"title":"a"}}` + "\n")
 			time.Sleep(20 * time.Second) // in fake time; below Timeouts.ReadBody
-			if n := r.library.callCount(); n != i {
+			if n := r.books.callCount(); n != i {
 				t.Errorf("after %d messages the backend has %d", i, n)
 			}
 		}
@@ -115,7 +115,7 @@ func TestACallerThatBreaksOffEndsNoUpload(t *testing.T) {
 		time.Sleep(time.Second)
 		conn.Close()
 		time.Sleep(time.Second)
-		if n, ended := r.library.callCount(), r.library.uploads.Load(); n != 2 || ended != 0 {
+		if n, ended := r.books.callCount(), r.books.uploads.Load(); n != 2 || ended != 0 {
 			t.Errorf("the backend saw %d messages and %d ends", n, ended)
 		}
 	})
@@ -140,7 +140,7 @@ func TestAWrongMessageEndsNoBidirectionalUpload(t *testing.T) {
 			conn.Close()
 		}
 		time.Sleep(time.Second)
-		if n := r.library.chats.Load(); n != 0 {
+		if n := r.books.chats.Load(); n != 0 {
 			t.Errorf("the backend took %d broken streams for whole ones", n)
 		}
 	})

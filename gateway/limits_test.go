@@ -121,7 +121,7 @@ func TestPatchMasksWhatTheBodySets(t *testing.T) {
 		`{"authors":[],"labels":{"a":"b"}}`: "authors,labels",
 	} {
 		d.do("PATCH", "/v1/shelves/1/books/2", body, ann).want(200)
-		r, _ := d.library.lastRequest().(*testv1.UpdateBookRequest)
+		r, _ := d.books.lastRequest().(*testv1.UpdateBookRequest)
 		if got := strings.Join(r.GetUpdateMask().GetPaths(), ","); got != want {
 			t.Errorf("%s: mask %q, want %q", body, got, want)
 		}
@@ -130,7 +130,7 @@ func TestPatchMasksWhatTheBodySets(t *testing.T) {
 		}
 	}
 	d.do("PATCH", "/v1/shelves/1/books/2?update_mask=title,kind", `{"title":"x"}`, ann).want(200)
-	r, _ := d.library.lastRequest().(*testv1.UpdateBookRequest)
+	r, _ := d.books.lastRequest().(*testv1.UpdateBookRequest)
 	if got := strings.Join(r.GetUpdateMask().GetPaths(), ","); got != "title,kind" {
 		t.Errorf("mask %q", got)
 	}
@@ -140,12 +140,12 @@ func TestBindingsOfEveryKindReachTheirMethod(t *testing.T) {
 	d := newDoor(t, nil)
 	d.do("LOCK", "/v1/shelves/1/books/2", "").want(200)
 	d.do("POST", "/v1/shelves/1/books/2:rate", `{"stars":5}`).want(200)
-	r, _ := d.library.lastRequest().(*testv1.RateBookRequest)
+	r, _ := d.books.lastRequest().(*testv1.RateBookRequest)
 	if r.GetName() != "shelves/1/books/2" || r.GetStars() != 5 {
 		t.Errorf("request %v", r)
 	}
 	d.do("GET", "/v1/shelves/1/books?page_size=3", "").want(200)
-	list, _ := d.library.lastRequest().(*testv1.ListBooksRequest)
+	list, _ := d.books.lastRequest().(*testv1.ListBooksRequest)
 	if list.GetParent() != "shelves/1" || list.GetPageSize() != 3 {
 		t.Errorf("request %v", list)
 	}
@@ -158,12 +158,12 @@ func TestBindingsOfEveryKindReachTheirMethod(t *testing.T) {
 		t.Errorf("response_body: %v", v)
 	}
 	d.do("PUT", "/v1/echo/names", `["a","b"]`).want(200)
-	echo, _ := d.library.lastRequest().(*testv1.EchoRequest)
+	echo, _ := d.books.lastRequest().(*testv1.EchoRequest)
 	if strings.Join(echo.GetNames(), "") != "ab" {
 		t.Errorf("request %v", echo)
 	}
 	d.do("POST", "/v1/shelves/1/books?book_id=7", `{"title":"New"}`, bearer(token(t, "ann", "books.read", "books.write"))).want(200)
-	created, _ := d.library.lastRequest().(*testv1.CreateBookRequest)
+	created, _ := d.books.lastRequest().(*testv1.CreateBookRequest)
 	if created.GetBookId() != "7" || created.GetParent() != "shelves/1" || created.GetBook().GetTitle() != "New" {
 		t.Errorf("request %v", created)
 	}
@@ -205,7 +205,7 @@ func TestValidationRulesAreCheckedBeforeTheBackend(t *testing.T) {
 	if !reasons["string.min_len"] || !reasons["int32.gte"] {
 		t.Errorf("reasons %v", reasons)
 	}
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }

@@ -38,7 +38,7 @@ func TestARateThatAMethodDeclaresHolds(t *testing.T) {
 	if got := d.do("GET", "/v1/books", "").want(200).header.Get("RateLimit"); got != "" {
 		t.Errorf("RateLimit %q of a method without", got)
 	}
-	if n := d.library.callCount(); n != 5 {
+	if n := d.books.callCount(); n != 5 {
 		t.Errorf("the backend was called %d times, want 5", n)
 	}
 	if !strings.Contains(d.logs.String(), `"reason":"over the rate scarce"`) {
@@ -81,7 +81,7 @@ func TestOverloadRefusesWhatMattersLeastAndHealthIsServed(t *testing.T) {
 		}
 		release := make(chan struct{})
 		d := newDoor(t, nil, func(s *libraryService) { s.Overload = limiter })
-		d.library.block = release
+		d.books.block = release
 		done := make(chan int)
 		for range 2 {
 			go func() { done <- d.do("GET", "/v1/sleep", "").status }()
@@ -112,10 +112,10 @@ func TestCallsAreMadeAgainWhereThatDoesNoHarm(t *testing.T) {
 		d.do("GET", "/v1/flaky/1", "").wantProblem(http.StatusServiceUnavailable, "UNAVAILABLE")
 		d = newDoor(t, nil, func(s *libraryService) { s.Retry = &retry.Config{} })
 		d.do("GET", "/v1/flaky/2", "").want(200)
-		if n := d.library.callCount(); n != 3 {
+		if n := d.books.callCount(); n != 3 {
 			t.Errorf("the backend was called %d times, want 3", n)
 		}
-		d.library.failures.Store(0)
+		d.books.failures.Store(0)
 		d.do("GET", "/v1/flaky/3", "").wantProblem(http.StatusServiceUnavailable, "UNAVAILABLE")
 		// There is time left to answer: the backend has 20 ms less.
 		start := time.Now()
@@ -141,7 +141,7 @@ func TestAPolicyIsEnforcedBeforeTheRequestIsReadAndOnIt(t *testing.T) {
 	// However the path is written, and before anything is told to be wrong.
 	d.do("POST", "/v1/shelves/%62ob:guard", `{}`, ann).wantProblem(403, "PERMISSION_DENIED")
 	d.do("POST", "/v1/shelves/"+strings.Repeat("b", 50)+":guard", `{}`, ann).wantProblem(403, "PERMISSION_DENIED")
-	if n := d.library.callCount(); n != 1 {
+	if n := d.books.callCount(); n != 1 {
 		t.Errorf("the backend was called %d times, want 1", n)
 	}
 	if logs := d.logs.String(); !strings.Contains(logs, `"policy":{"allowed":false,"reason":"the condition is false","rule":"own-shelf"}`) {
@@ -157,7 +157,7 @@ func TestAPolicyIsEnforcedOnEachMessageOfAStream(t *testing.T) {
 	// A door of its own: the stream before may still be on its way.
 	d = newDoor(t, nil)
 	d.do("POST", "/v1/shelves:guard", `{"name":"shelves/bob"}`, ann).wantProblem(403, "PERMISSION_DENIED")
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Error("the backend saw a stream whose first message is refused")
 	}
 }

@@ -428,12 +428,12 @@ func TestAnHTTP2StreamOutlivesTheWriteTimeout(t *testing.T) {
 	// HTTP/2 needs real time here: its deadlines are timers of the server's own
 	// connection, and TLS over bufconn blocks outside of a bubble.
 	select {
-	case <-d.library.gone:
+	case <-d.books.gone:
 		t.Error("the stream was cut")
 	case <-time.After(200 * time.Millisecond):
 	}
 	cancel()
-	<-d.library.gone
+	<-d.books.gone
 }
 
 func TestServeTellsWhyItCannot(t *testing.T) {

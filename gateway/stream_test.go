@@ -102,7 +102,7 @@ func TestAnInvalidFirstMessageOpensNoStream(t *testing.T) {
 	d.do("GET", "/v1/books:watch?count=-1", "").wantField("count")
 	d.do("POST", "/v1/books:upload", `{"book":{"title":""}}`).wantField("book.title")
 	d.do("POST", "/v1/chat", `nonsense`).wantProblem(400, "INVALID_ARGUMENT")
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }
@@ -155,7 +155,7 @@ func TestARuleThatCannotBeJudgedLetsNothingThrough(t *testing.T) {
 	a := d.do("GET", "/v1/download/a?trap=7", "")
 	a.wantProblem(http.StatusInternalServerError, "INTERNAL")
 	wantNoInternals(t, a.body)
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 	if !strings.Contains(d.logs.String(), "a validation rule cannot be evaluated") {
@@ -236,7 +236,7 @@ func TestAStreamThatIsAcceptedIsToldBeforeItsFirstMessage(t *testing.T) {
 		}
 		cancel()
 		resp.Body.Close()
-		<-r.library.gone
+		<-r.books.gone
 	})
 }
 
@@ -253,7 +253,7 @@ func TestACallerThatGoesAwayCancelsTheBackend(t *testing.T) {
 		}
 		cancel()
 		resp.Body.Close()
-		<-r.library.gone // in fake time: at once, or the bubble deadlocks
+		<-r.books.gone // in fake time: at once, or the bubble deadlocks
 	})
 }
 
@@ -288,7 +288,7 @@ func TestACallerThatDoesNotReadIsLetGo(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		<-r.library.gone // its stream is cancelled although the connection is open
+		<-r.books.gone // its stream is cancelled although the connection is open
 		if waited := time.Since(start); waited != 5*time.Second {
 			t.Errorf("it was let go after %v, want the 5 s of Timeouts.Write", waited)
 		}

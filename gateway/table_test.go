@@ -41,7 +41,7 @@ func TestWrongMethodIsAnswered405WithAllow(t *testing.T) {
 			t.Errorf("%s %s: Allow %q, want %q", c.method, c.path, got, c.allow)
 		}
 	}
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }
@@ -65,7 +65,7 @@ func TestHeadOfAStreamOpensNone(t *testing.T) {
 	if got := a.header.Get("Content-Type"); got != "application/x-ndjson" {
 		t.Errorf("Content-Type %q", got)
 	}
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }
@@ -95,7 +95,7 @@ func TestUnknownQueryParameterIsNamed(t *testing.T) {
 	d.do("GET", "/v1/shelves/1/books?parent=shelves/2", "").wantField("parent")
 	d.do("PATCH", "/v1/shelves/1/books/2?book.title=x", `{}`, bearer(token(t, "ann"))).wantField("book.title")
 	d.do("POST", "/v1/shelves/1/books/2:rate?stars=3", `{"stars":3}`).wantField("stars")
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }
@@ -135,7 +135,7 @@ func TestQueryIsReadToTheLetter(t *testing.T) {
 	d.do("GET", "/v1/echo?text=%zz", "").wantProblem(400, "INVALID_ARGUMENT")
 	d.do("GET", "/v1/echo?left=a&right=1", "").wantProblem(400, "INVALID_ARGUMENT")
 	d.do("GET", "/v1/echo?"+strings.Repeat("names=a&", 200)+"names=b", "").wantProblem(400, "INVALID_ARGUMENT")
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }
@@ -168,7 +168,7 @@ func TestUnknownBodyFieldAndEnumNameAreNamed(t *testing.T) {
 	d.do("POST", "/v1/echo", `{"several":[{"number":1},{"nonsense":1}]}`).wantField("several[1].nonsense")
 	d.do("POST", "/v1/echo", `{"byName":{"a":{"nonsense":1}}}`).wantField(`byName["a"].nonsense`)
 	d.do("POST", "/v1/shelves/1/books", `{"nonsense":1}`, bearer(token(t, "ann", "books.read", "books.write"))).wantField("book.nonsense")
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }
@@ -217,7 +217,7 @@ func TestDuplicateKeysAreRefused(t *testing.T) {
 	} {
 		d.do("POST", "/v1/echo", body).wantField(field)
 	}
-	if n := d.library.callCount(); n != 0 {
+	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }
@@ -320,7 +320,7 @@ func TestBodyOnGetIsRefused(t *testing.T) {
 	d.do("GET", "/v1/books", `{}`, chunked).wantProblem(400, "INVALID_ARGUMENT")
 	empty := func(r *http.Request) { r.ContentLength = -1; r.Body = http.NoBody }
 	d.do("GET", "/v1/books", "", empty).want(200)
-	if n := d.library.callCount(); n != 1 {
+	if n := d.books.callCount(); n != 1 {
 		t.Errorf("the backend was called %d times", n)
 	}
 }
