@@ -11,13 +11,14 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/gateway/identity"
+	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
 // complete checks a config and sets its defaults. An error starts with the
 // path of the field.
 func (c *Config) complete() error {
-	setDefault(&c.Realm, "evenkeel")
+	setting.Default(&c.Realm, "evenkeel")
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}
@@ -70,55 +71,55 @@ func (c *Config) checkTLS() error {
 }
 
 func (l *Limits) complete() error {
-	setDefault(&l.HeaderBytes, 16<<10)
-	setDefault(&l.URLBytes, 8<<10)
-	setDefault(&l.BodyBytes, 1<<20)
-	setDefault(&l.JSONDepth, 64)
-	setDefault(&l.QueryParameters, 200)
-	setDefault(&l.Connections, 10_000)
-	setDefault(&l.StreamsPerConnection, 100)
+	setting.Default(&l.HeaderBytes, 16<<10)
+	setting.Default(&l.URLBytes, 8<<10)
+	setting.Default(&l.BodyBytes, 1<<20)
+	setting.Default(&l.JSONDepth, 64)
+	setting.Default(&l.QueryParameters, 200)
+	setting.Default(&l.Connections, 10_000)
+	setting.Default(&l.StreamsPerConnection, 100)
 	return cmp.Or(
-		inRange("Limits.HeaderBytes", l.HeaderBytes, 1<<10, 1<<20),
-		inRange("Limits.URLBytes", l.URLBytes, 64, 1<<20),
-		inRange("Limits.BodyBytes", l.BodyBytes, 1, 1<<30),
-		inRange("Limits.JSONDepth", l.JSONDepth, 1, 1000),
-		inRange("Limits.QueryParameters", l.QueryParameters, 1, 10_000),
-		inRange("Limits.Connections", l.Connections, 1, 1_000_000),
-		inRange("Limits.StreamsPerConnection", l.StreamsPerConnection, 1, 10_000),
+		setting.InRange("Limits.HeaderBytes", l.HeaderBytes, 1<<10, 1<<20),
+		setting.InRange("Limits.URLBytes", l.URLBytes, 64, 1<<20),
+		setting.InRange("Limits.BodyBytes", l.BodyBytes, 1, 1<<30),
+		setting.InRange("Limits.JSONDepth", l.JSONDepth, 1, 1000),
+		setting.InRange("Limits.QueryParameters", l.QueryParameters, 1, 10_000),
+		setting.InRange("Limits.Connections", l.Connections, 1, 1_000_000),
+		setting.InRange("Limits.StreamsPerConnection", l.StreamsPerConnection, 1, 10_000),
 	)
 }
 
 func (t *Timeouts) complete() error {
-	setDefault(&t.ReadHeader, 5*time.Second)
-	setDefault(&t.ReadBody, 30*time.Second)
-	setDefault(&t.Write, 30*time.Second)
-	setDefault(&t.Idle, 2*time.Minute)
-	setDefault(&t.CallMax, time.Minute)
-	setDefault(&t.Call, min(15*time.Second, t.CallMax))
-	setDefault(&t.Stream, time.Hour)
+	setting.Default(&t.ReadHeader, 5*time.Second)
+	setting.Default(&t.ReadBody, 30*time.Second)
+	setting.Default(&t.Write, 30*time.Second)
+	setting.Default(&t.Idle, 2*time.Minute)
+	setting.Default(&t.CallMax, time.Minute)
+	setting.Default(&t.Call, min(15*time.Second, t.CallMax))
+	setting.Default(&t.Stream, time.Hour)
 	const least = time.Millisecond
 	return cmp.Or(
-		inRange("Timeouts.ReadHeader", t.ReadHeader, least, time.Hour),
-		inRange("Timeouts.ReadBody", t.ReadBody, least, time.Hour),
-		inRange("Timeouts.Write", t.Write, least, time.Hour),
-		inRange("Timeouts.Idle", t.Idle, least, 24*time.Hour),
-		inRange("Timeouts.CallMax", t.CallMax, least, 24*time.Hour),
-		inRange("Timeouts.Call", t.Call, least, t.CallMax),
-		inRange("Timeouts.Stream", t.Stream, least, 30*24*time.Hour),
+		setting.InRange("Timeouts.ReadHeader", t.ReadHeader, least, time.Hour),
+		setting.InRange("Timeouts.ReadBody", t.ReadBody, least, time.Hour),
+		setting.InRange("Timeouts.Write", t.Write, least, time.Hour),
+		setting.InRange("Timeouts.Idle", t.Idle, least, 24*time.Hour),
+		setting.InRange("Timeouts.CallMax", t.CallMax, least, 24*time.Hour),
+		setting.InRange("Timeouts.Call", t.Call, least, t.CallMax),
+		setting.InRange("Timeouts.Stream", t.Stream, least, 30*24*time.Hour),
 	)
 }
 
 func (d *Drain) complete() error {
-	setDefault(&d.Timeout, 30*time.Second)
+	setting.Default(&d.Timeout, 30*time.Second)
 	return cmp.Or(
-		inRange("Drain.Delay", d.Delay, 0, time.Hour),
-		inRange("Drain.Timeout", d.Timeout, time.Millisecond, 24*time.Hour),
+		setting.InRange("Drain.Delay", d.Delay, 0, time.Hour),
+		setting.InRange("Drain.Timeout", d.Timeout, time.Millisecond, 24*time.Hour),
 	)
 }
 
 func (h *Health) complete() error {
-	setDefault(&h.LivePath, "/livez")
-	setDefault(&h.ReadyPath, "/readyz")
+	setting.Default(&h.LivePath, "/livez")
+	setting.Default(&h.ReadyPath, "/readyz")
 	for _, f := range []struct{ field, path string }{{"LivePath", h.LivePath}, {"ReadyPath", h.ReadyPath}} {
 		if !strings.HasPrefix(f.path, "/") || strings.ContainsAny(f.path, "?#% ") {
 			return fmt.Errorf("Health.%s: %q: must be a plain path that starts with a slash", f.field, f.path)
@@ -209,18 +210,4 @@ func validMetadataKey(lower string) bool {
 	return lower != "" && strings.IndexFunc(lower, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
 	}) < 0
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func inRange[T cmp.Ordered](field string, value, least, most T) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s: %v is out of range; %v to %v", field, value, least, most)
-	}
-	return nil
 }

@@ -3,6 +3,8 @@ package gateway
 import (
 	"errors"
 	"time"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 )
 
 // JSON says which of the forms that protobuf's JSON mapping allows answers
@@ -70,6 +72,6 @@ func (j *JSON) check() error {
 }
 
 func (s *Streams) complete() error {
-	setDefault(&s.Heartbeat, 15*time.Second)
-	return inRange("Streams.Heartbeat", s.Heartbeat, 100*time.Millisecond, time.Hour)
+	setting.Default(&s.Heartbeat, 15*time.Second)
+	return setting.InRange("Streams.Heartbeat", s.Heartbeat, 100*time.Millisecond, time.Hour)
 }

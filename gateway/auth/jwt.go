@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 )
 
 // JWTConfig says which tokens hold.
@@ -180,31 +182,17 @@ func (c *JWTConfig) completeBounds() error {
 	if c.JWKSFile != "" {
 		refresh = 10 * time.Second
 	}
-	setDefault(&c.Refresh, refresh)
-	setDefault(&c.CoolDown, min(10*time.Second, c.Refresh))
-	setDefault(&c.MaxStale, max(24*time.Hour, c.Refresh))
-	setDefault(&c.MaxTokenBytes, 8<<10)
-	setDefault(&c.CacheSize, 10_000)
+	setting.Default(&c.Refresh, refresh)
+	setting.Default(&c.CoolDown, min(10*time.Second, c.Refresh))
+	setting.Default(&c.MaxStale, max(24*time.Hour, c.Refresh))
+	setting.Default(&c.MaxTokenBytes, 8<<10)
+	setting.Default(&c.CacheSize, 10_000)
 	return cmp.Or(
-		inRange("ClockSkew", c.ClockSkew, 0, 5*time.Minute),
-		inRange("Refresh", c.Refresh, time.Second, 24*time.Hour),
-		inRange("CoolDown", c.CoolDown, time.Second, time.Hour),
-		inRange("MaxStale", c.MaxStale, c.Refresh, 30*24*time.Hour),
-		inRange("MaxTokenBytes", c.MaxTokenBytes, 1, 64<<10),
-		inRange("CacheSize", max(c.CacheSize, 0), 0, 1_000_000),
+		setting.InRange("ClockSkew", c.ClockSkew, 0, 5*time.Minute),
+		setting.InRange("Refresh", c.Refresh, time.Second, 24*time.Hour),
+		setting.InRange("CoolDown", c.CoolDown, time.Second, time.Hour),
+		setting.InRange("MaxStale", c.MaxStale, c.Refresh, 30*24*time.Hour),
+		setting.InRange("MaxTokenBytes", c.MaxTokenBytes, 1, 64<<10),
+		setting.InRange("CacheSize", max(c.CacheSize, 0), 0, 1_000_000),
 	)
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func inRange[T cmp.Ordered](field string, value, least, most T) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s: %v is out of range; %v to %v", field, value, least, most)
-	}
-	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 )
 
 // ClientCertsConfig says whose certificates hold.
@@ -76,14 +78,14 @@ type ClientCerts struct {
 // describes. An error names the field that is wrong.
 func NewClientCerts(config ClientCertsConfig) (*ClientCerts, error) {
 	c := &ClientCerts{config: config, domains: map[string]TrustDomain{}}
-	setDefault(&c.config.CacheSize, 1000)
+	setting.Default(&c.config.CacheSize, 1000)
 	if c.config.Now == nil {
 		c.config.Now = time.Now
 	}
 	if err := cmp.Or(
 		c.checkDomains(),
 		c.checkGrants(),
-		inRange("CacheSize", c.config.CacheSize, 1, 1_000_000),
+		setting.InRange("CacheSize", c.config.CacheSize, 1, 1_000_000),
 	); err != nil {
 		return nil, fmt.Errorf("auth: ClientCertsConfig.%w", err)
 	}

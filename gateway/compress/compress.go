@@ -6,6 +6,8 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 )
 
 // Config says what is compressed and how. Its zero value is usable; [New]
@@ -35,14 +37,14 @@ type Compressor struct {
 
 // New returns a compressor. An error names the field of config that is wrong.
 func New(config Config) (*Compressor, error) {
-	setDefault(&config.MinBytes, 1<<10)
-	setDefault(&config.Level, 4)
+	setting.Default(&config.MinBytes, 1<<10)
+	setting.Default(&config.Level, 4)
 	if config.Compressible == nil {
 		config.Compressible = Text
 	}
 	if err := cmp.Or(
-		inRange("MinBytes", config.MinBytes, 1, 1<<20),
-		inRange("Level", config.Level, 1, 9),
+		setting.InRange("MinBytes", config.MinBytes, 1, 1<<20),
+		setting.InRange("Level", config.Level, 1, 9),
 	); err != nil {
 		return nil, fmt.Errorf("compress: Config.%w", err)
 	}
@@ -96,18 +98,4 @@ func (c *Compressor) worth(h http.Header, status int) bool {
 	}
 	mediaType, _, err := mime.ParseMediaType(h.Get("Content-Type"))
 	return err == nil && c.config.Compressible(mediaType)
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func inRange[T cmp.Ordered](field string, value, least, most T) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s: %v is out of range; %v to %v", field, value, least, most)
-	}
-	return nil
 }

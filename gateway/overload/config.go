@@ -2,9 +2,10 @@ package overload
 
 import (
 	"cmp"
-	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 )
 
 // Config says how a [Limiter] limits. Zero stands for the default of each field;
@@ -55,15 +56,15 @@ type Config struct {
 // complete checks a config and sets its defaults. An error starts with the
 // field.
 func (c *Config) complete() error {
-	setDefault(&c.MinLimit, 2)
-	setDefault(&c.MaxLimit, 10_000)
-	setDefault(&c.InitialLimit, min(max(100, c.MinLimit), c.MaxLimit))
-	setDefault(&c.Tolerance, 2)
-	setDefault(&c.DefaultShare, 0.9)
-	setDefault(&c.SheddableShare, min(0.75, c.DefaultShare))
-	setDefault(&c.Window, 100*time.Millisecond)
-	setDefault(&c.Probe, 30*time.Second)
-	setDefault(&c.RetryAfter, time.Second)
+	setting.Default(&c.MinLimit, 2)
+	setting.Default(&c.MaxLimit, 10_000)
+	setting.Default(&c.InitialLimit, min(max(100, c.MinLimit), c.MaxLimit))
+	setting.Default(&c.Tolerance, 2)
+	setting.Default(&c.DefaultShare, 0.9)
+	setting.Default(&c.SheddableShare, min(0.75, c.DefaultShare))
+	setting.Default(&c.Window, 100*time.Millisecond)
+	setting.Default(&c.Probe, 30*time.Second)
+	setting.Default(&c.RetryAfter, time.Second)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -71,29 +72,14 @@ func (c *Config) complete() error {
 		c.Random = rand.Float64
 	}
 	return cmp.Or(
-		inRange("MaxLimit", c.MaxLimit, 1, 1_000_000),
-		inRange("MinLimit", c.MinLimit, 1, c.MaxLimit),
-		inRange("InitialLimit", c.InitialLimit, c.MinLimit, c.MaxLimit),
-		inRange("Tolerance", c.Tolerance, 1.1, 10),
-		inRange("DefaultShare", c.DefaultShare, 0.1, 1),
-		inRange("SheddableShare", c.SheddableShare, 0.1, c.DefaultShare),
-		inRange("Window", c.Window, time.Millisecond, time.Minute),
-		inRange("Probe", c.Probe, time.Second, time.Hour),
-		inRange("RetryAfter", c.RetryAfter, time.Millisecond, time.Hour),
+		setting.InRange("MaxLimit", c.MaxLimit, 1, 1_000_000),
+		setting.InRange("MinLimit", c.MinLimit, 1, c.MaxLimit),
+		setting.InRange("InitialLimit", c.InitialLimit, c.MinLimit, c.MaxLimit),
+		setting.InRange("Tolerance", c.Tolerance, 1.1, 10),
+		setting.InRange("DefaultShare", c.DefaultShare, 0.1, 1),
+		setting.InRange("SheddableShare", c.SheddableShare, 0.1, c.DefaultShare),
+		setting.InRange("Window", c.Window, time.Millisecond, time.Minute),
+		setting.InRange("Probe", c.Probe, time.Second, time.Hour),
+		setting.InRange("RetryAfter", c.RetryAfter, time.Millisecond, time.Hour),
 	)
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func inRange[T cmp.Ordered](field string, value, least, most T) error {
-	// Written so that a number that is none is out of range.
-	if !(value >= least && value <= most) {
-		return fmt.Errorf("%s: %v is out of range; %v to %v", field, value, least, most)
-	}
-	return nil
 }

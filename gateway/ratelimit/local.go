@@ -6,6 +6,8 @@ import (
 	"hash/maphash"
 	"sync"
 	"time"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 )
 
 // LocalConfig says how counts are kept in this process.
@@ -38,7 +40,7 @@ func NewLocal(config LocalConfig) (*Local, error) {
 	if config.Keys == 0 {
 		config.Keys = 100_000
 	}
-	if err := inRange("Keys", config.Keys, 64, 100_000_000); err != nil {
+	if err := setting.InRange("Keys", config.Keys, 64, 100_000_000); err != nil {
 		return nil, fmt.Errorf("ratelimit: LocalConfig.%w", err)
 	}
 	if config.Now == nil {

@@ -2,8 +2,9 @@ package ratelimit
 
 import (
 	"cmp"
-	"fmt"
 	"time"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 )
 
 // Bounds of a rate. Together they keep every time that is calculated far from
@@ -31,15 +32,15 @@ type Rate struct {
 // complete checks a rate and sets its defaults. An error starts with the field.
 func (r *Rate) complete() error {
 	if err := cmp.Or(
-		inRange("Period", r.Period, minPeriod, maxPeriod),
-		inRange("Requests", r.Requests, 1, int64(r.Period/minInterval)),
+		setting.InRange("Period", r.Period, minPeriod, maxPeriod),
+		setting.InRange("Requests", r.Requests, 1, int64(r.Period/minInterval)),
 	); err != nil {
 		return err
 	}
 	if r.Burst == 0 {
 		r.Burst = r.Requests
 	}
-	return inRange("Burst", r.Burst, 1, int64(maxRecovery/r.interval()))
+	return setting.InRange("Burst", r.Burst, 1, int64(maxRecovery/r.interval()))
 }
 
 // interval is the time that one call takes up. It is rounded up, so that never
@@ -87,10 +88,3 @@ func (r Rate) recovery() time.Duration { return r.interval() * time.Duration(r.B
 
 // room is for how many calls there is room if so much is taken up.
 func (r Rate) room(taken time.Duration) int64 { return int64((r.recovery() - taken) / r.interval()) }
-
-func inRange[T cmp.Ordered](field string, value, least, most T) error {
-	if value < least || value > most {
-		return fmt.Errorf("%s: %v is out of range; %v to %v", field, value, least, most)
-	}
-	return nil
-}

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 )
 
 // Config says when calls are made again, and how much time they get. Zero stands
@@ -77,13 +79,13 @@ var pointless = []codes.Code{
 // complete checks a config and sets its defaults. An error starts with the
 // field.
 func (c *Config) complete() error {
-	setDefault(&c.MaxAttempts, 3)
-	setDefault(&c.InitialBackoff, 25*time.Millisecond)
-	setDefault(&c.MaxBackoff, max(500*time.Millisecond, c.InitialBackoff))
-	setDefault(&c.Timeout, 15*time.Second)
-	setDefault(&c.Reserve, 20*time.Millisecond)
-	setDefault(&c.Budget.Ratio, 0.1)
-	setDefault(&c.Budget.MinPerSecond, 3)
+	setting.Default(&c.MaxAttempts, 3)
+	setting.Default(&c.InitialBackoff, 25*time.Millisecond)
+	setting.Default(&c.MaxBackoff, max(500*time.Millisecond, c.InitialBackoff))
+	setting.Default(&c.Timeout, 15*time.Second)
+	setting.Default(&c.Reserve, 20*time.Millisecond)
+	setting.Default(&c.Budget.Ratio, 0.1)
+	setting.Default(&c.Budget.MinPerSecond, 3)
 	c.Reserve = max(c.Reserve, 0)
 	c.Budget.MinPerSecond = max(c.Budget.MinPerSecond, 0)
 	if c.Now == nil {
@@ -96,14 +98,14 @@ func (c *Config) complete() error {
 		c.Sleep = sleep
 	}
 	return cmp.Or(
-		inRange("MaxAttempts", c.MaxAttempts, 1, 5),
-		inRange("InitialBackoff", c.InitialBackoff, time.Millisecond, time.Minute),
-		inRange("MaxBackoff", c.MaxBackoff, c.InitialBackoff, time.Minute),
+		setting.InRange("MaxAttempts", c.MaxAttempts, 1, 5),
+		setting.InRange("InitialBackoff", c.InitialBackoff, time.Millisecond, time.Minute),
+		setting.InRange("MaxBackoff", c.MaxBackoff, c.InitialBackoff, time.Minute),
 		c.checkAttemptTimeout(),
-		inRange("Timeout", c.Timeout, time.Millisecond, 24*time.Hour),
-		inRange("Reserve", c.Reserve, 0, 10*time.Second),
-		inRange("Budget.Ratio", c.Budget.Ratio, 0.001, 1),
-		inRange("Budget.MinPerSecond", c.Budget.MinPerSecond, 0, 1000),
+		setting.InRange("Timeout", c.Timeout, time.Millisecond, 24*time.Hour),
+		setting.InRange("Reserve", c.Reserve, 0, 10*time.Second),
+		setting.InRange("Budget.Ratio", c.Budget.Ratio, 0.001, 1),
+		setting.InRange("Budget.MinPerSecond", c.Budget.MinPerSecond, 0, 1000),
 		c.completeCodes(),
 		c.checkIdempotent(),
 	)
@@ -113,7 +115,7 @@ func (c *Config) checkAttemptTimeout() error {
 	if c.AttemptTimeout == 0 {
 		return nil
 	}
-	return inRange("AttemptTimeout", c.AttemptTimeout, time.Millisecond, time.Hour)
+	return setting.InRange("AttemptTimeout", c.AttemptTimeout, time.Millisecond, time.Hour)
 }
 
 func (c *Config) completeCodes() error {
@@ -147,19 +149,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
-}
-
-func inRange[T cmp.Ordered](field string, value, least, most T) error {
-	// Written so that a number that is none is out of range.
-	if !(value >= least && value <= most) {
-		return fmt.Errorf("%s: %v is out of range; %v to %v", field, value, least, most)
-	}
-	return nil
 }
