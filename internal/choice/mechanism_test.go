@@ -322,6 +322,22 @@ func TestADrainingEndpointIsPassedOver(t *testing.T) {
 	}
 }
 
+func TestAReportRefusedOnAFailureIsNewsOnAnAnswer(t *testing.T) {
+	_, f, now := provenFleet(t, DefaultParams(), 2)
+	e := f.Endpoint(0)
+	r := NoReport()
+	r.InFlight = 10
+	e.Reported(now, r)
+	r.InFlight = 0
+	call := e.Begin(now, false)
+	e.End(now, call, Outcome{Kind: Failed, Heard: true, HasReport: true, Report: r})
+	call = e.Begin(now, false)
+	e.End(now, call, Outcome{Kind: Answered, OK: true, Heard: true, HasReport: true, Report: r})
+	if e.known.inFlight != 0 {
+		t.Errorf("%v in flight are known, want 0 as the answer said", e.known.inFlight)
+	}
+}
+
 func TestAReportOnAFailedAnswerMayOnlyRaiseTheCost(t *testing.T) {
 	_, f, now := provenFleet(t, DefaultParams(), 2)
 	e := f.Endpoint(0)

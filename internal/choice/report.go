@@ -88,7 +88,7 @@ func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	own := float64(e.inFlight())
 	old, oldCapacity, oldMean, wasDraining := e.known, e.capacity, e.inFlightMean, e.draining.Load()
-	started, oldLog := e.startedAt.Load(), e.logPerRequest
+	started, oldLog, oldReport := e.startedAt.Load(), e.logPerRequest, e.lastReport
 	before := e.cost(o, &e.known, own)
 
 	news := e.report(o, r)
@@ -101,6 +101,7 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	e.expectQueue()
 	if e.cost(o, &e.known, own) < before || (wasDraining && !r.Draining) {
 		e.known, e.capacity, e.inFlightMean, e.logPerRequest = old, oldCapacity, oldMean, oldLog
+		e.lastReport = oldReport // else an answer that says the same would be no news
 		e.draining.Store(wasDraining)
 	}
 }
