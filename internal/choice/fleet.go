@@ -149,6 +149,7 @@ type candidate struct {
 	passedOver Reason
 	cost       float64
 	queue      float64 // that is expected there
+	untried    bool    // it has yet to answer
 }
 
 func (c candidate) choice() Choice { return Choice{c.index, c.queue, true} }
@@ -170,6 +171,11 @@ const noise = 0.1
 func (c candidate) beats(other candidate, random Random) bool {
 	bits := random.Uint64()
 	mine, others := float64(uint32(bits)), float64(bits>>32)
+	if c.untried {
+		// Among equals the one of which nothing is known is tried, else some of
+		// many would wait long for their first call.
+		mine = 0
+	}
 	return c.cost*(1+noise/(1<<32)*mine) < other.cost*(1+noise/(1<<32)*others)
 }
 
@@ -184,6 +190,7 @@ func (f *Fleet) candidate(o *outlook, i int, random Random) candidate {
 	weight, weighed := 1.0, false
 	if e.settled.Load() != o.params {
 		c.passedOver = e.held(o, own)
+		c.untried = e.InProbation()
 		weight = f.group.relative(e.weight(o))
 		if weighed = weight < 1 && unit(random) >= weight; weighed {
 			// With probability w the endpoint competes as an equal, which gives it
