@@ -123,10 +123,11 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	if o.OK && !c.stream && !c.cold {
 		logLatency, logQueue := log(float64(max(latency, 1))), log(c.queue+1)
 		e.observed.add(logLatency, logQueue, view.fade(old.perRequestAt))
+		e.observed.at = now
 		e.capacity.observe(&e.group.curve, &view, logLatency, logQueue)
 		e.combine(&view)
 	}
-	e.expectQueue()
+	e.expectQueue(now)
 	e.settle(&view)
 	e.facts.store(&old, &e.known)
 	e.group.fresh.add(e)
@@ -202,7 +203,10 @@ func (m *mean) add(sample, known, enough float64) {
 // queue that it was seen under. Their ratio is the time that each request in
 // the queue adds (Little's law). Means are of logarithms: latencies have long
 // tails, and one slow call must not condemn its endpoint.
-type observation struct{ logLatency, logQueue mean }
+type observation struct {
+	logLatency, logQueue mean
+	at                   int64 // of the last call
+}
 
 // enoughObserved is over how many calls an endpoint's latency is taken.
 const enoughObserved = 20
@@ -242,17 +246,23 @@ const chance = 2
 // latency of this client's calls tells, once there were some. Counts of late
 // would tell, too, but in their ups and downs they are the same for all clients,
 // who would all follow them to the same few endpoints.
-func (e *Endpoint) expectQueue() {
+func (e *Endpoint) expectQueue(now int64) {
 	if e.known.inFlight < 0 {
 		return
 	}
 	said := e.inFlightMean.value
 	if l := &e.observed.logLatency; l.samples > 0 && e.known.perRequest > 0 {
 		seen := max(exp(l.value-e.logPerRequest)-1, 0)
-		said += (seen - said) * l.samples / (l.samples + fewObserved)
+		n := l.samples / (1 + float64(now-e.observed.at)/observedMemory)
+		said += (seen - said) * n / (n + fewObserved)
 	}
 	e.known.inFlightMean = float32(said)
 }
 
-// fewObserved is how many calls tell as much of the usual queue as the reports.
-const fewObserved = 3
+const (
+	// fewObserved is how many calls tell as much of the usual queue as the reports.
+	fewObserved = 3
+	// observedMemory is after which time without a call the calls before tell
+	// half as much of it: what was slow once may be idle since.
+	observedMemory = float64(2 * time.Second)
+)

@@ -30,7 +30,7 @@ func (e *Endpoint) Reported(now int64, r Report) {
 	if e.report(&view, &r) {
 		e.combine(&view)
 	}
-	e.expectQueue()
+	e.expectQueue(now)
 	e.prove(now)
 	e.settle(&view)
 	e.facts.store(&old, &e.known)
@@ -98,7 +98,7 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	if news {
 		e.combine(o)
 	}
-	e.expectQueue()
+	e.expectQueue(o.now)
 	if e.cost(o, &e.known, own) < before || (wasDraining && !r.Draining) {
 		e.known, e.capacity, e.inFlightMean, e.logPerRequest = old, oldCapacity, oldMean, oldLog
 		e.lastReport = oldReport // else an answer that says the same would be no news
