@@ -17,6 +17,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/overload"
 	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
+	"github.com/evenkeel/evenkeel/gateway/retry"
 )
 
 // A binding is one way to call a method by HTTP: a verb and a path template,
@@ -40,6 +41,7 @@ type binding struct {
 	rates    *ratelimit.Limiter // with those of the method
 	limited  bool               // by any
 	overload *overload.Limiter  // nil for none
+	retry    *retry.Conn        // nil for none
 	priority overload.Priority
 
 	pathFields  []string                       // paths in proto names that the path sets

@@ -19,6 +19,10 @@ import (
 
 // fail answers with a problem.
 func (x *exchange) fail(p *problem.Problem) {
+	if x.dry != nil {
+		x.dry.problem = p
+		return
+	}
 	x.note(p)
 	p.Instance = x.id
 	// What a generated handler set before it failed.
@@ -45,7 +49,7 @@ func (x *exchange) note(p *problem.Problem) {
 
 // handleError answers for a generated handler.
 func handleError(ctx context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, _ http.ResponseWriter, _ *http.Request, err error) {
-	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok && x.probe == nil {
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok && x.probe == nil && (x.dry == nil || !x.dry.reached) {
 		x.fail(x.problemFor(err))
 	}
 }

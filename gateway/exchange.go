@@ -60,6 +60,8 @@ type exchange struct {
 
 	// probe is set if this is no request at all, see probe.
 	probe *probed
+	// dry is set if it is only to be explained, see Explain.
+	dry *dryRun
 }
 
 type exchangeKey struct{}

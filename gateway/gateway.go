@@ -69,6 +69,11 @@ func New(config Config) (*Gateway, error) {
 	return g, nil
 }
 
+// Config returns the config in force, with the defaults set. What it points to is
+// shared with g: do not change it. It holds what may be secret, such as a key
+// in TLS; package admin shows it without.
+func (g *Gateway) Config() Config { return g.config }
+
 // ServeHTTP answers a request. It may be used in a server other than the one of
 // [Gateway.Serve]; that server's limits on headers, connections and idle time
 // hold then, and a WriteTimeout of its is replaced by Timeouts.Write for each

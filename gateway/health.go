@@ -52,6 +52,14 @@ func (g *Gateway) serveHealth(x *exchange) bool {
 	return true
 }
 
+// Ready returns nil if requests should be sent here, or why not, as the answer at
+// ReadyPath does not tell: the text is for operators.
+func (g *Gateway) Ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	return g.notReady(ctx)
+}
+
 // notReady returns why requests should be sent elsewhere, or nil.
 func (g *Gateway) notReady(ctx context.Context) error {
 	if g.draining.Load() {

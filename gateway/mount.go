@@ -70,10 +70,11 @@ func Mount[C any](g *Gateway, service Service[C]) error {
 		return errors.New("gateway: Mount: Desc, Conn, NewClient and Register must all be set")
 	}
 	m := &mounting{gateway: g, name: service.Desc.ServiceName, conn: service.Conn, access: service.Access, overload: service.Overload}
-	conn, err := protected(service.Conn, service.Retry, service.Overload)
+	conn, retrying, err := protected(service.Conn, service.Retry, service.Overload)
 	if err != nil {
 		return fmt.Errorf("gateway: Mount %s: %w", m.name, err)
 	}
+	m.retry = retrying
 	mux := m.newMux()
 	client := service.NewClient(&upstream{conn: conn, decodeReplies: service.DecodeReplies})
 	if err := service.Register(context.Background(), mux, client); err != nil {
@@ -92,6 +93,7 @@ type mounting struct {
 	conn     grpc.ClientConnInterface
 	access   map[string]*gatewayv1.Access
 	overload *overload.Limiter
+	retry    *retry.Conn           // nil for none
 	handlers []runtime.HandlerFunc // in the order of their registration
 	bindings []*binding
 }

@@ -33,25 +33,27 @@ func (m *mounting) protect(b *binding) error {
 	if b.priority, err = overload.Declared(b.method); err != nil {
 		return err
 	}
-	b.overload = m.overload
+	b.overload, b.retry = m.overload, m.retry
 	return nil
 }
 
 // protected returns the connection that a service's calls take: within the
 // limit of what its backends can do, and made again where that does no harm. A
-// call that is made again is one call to the limit.
-func protected(conn grpc.ClientConnInterface, again *retry.Config, limit *overload.Limiter) (grpc.ClientConnInterface, error) {
+// call that is made again is one call to the limit. What makes them again is nil
+// if nothing does.
+func protected(conn grpc.ClientConnInterface, again *retry.Config, limit *overload.Limiter) (grpc.ClientConnInterface, *retry.Conn, error) {
+	var retrying *retry.Conn
 	if again != nil {
-		retrying, err := retry.Wrap(conn, *again)
-		if err != nil {
-			return nil, fmt.Errorf("Retry: %w", err)
+		var err error
+		if retrying, err = retry.Wrap(conn, *again); err != nil {
+			return nil, nil, fmt.Errorf("Retry: %w", err)
 		}
 		conn = retrying
 	}
 	if limit != nil {
 		conn = limit.Wrap(conn, overload.ConnConfig{})
 	}
-	return conn, nil
+	return conn, retrying, nil
 }
 
 // letIn finds out who calls and counts the call, also one whose credentials do

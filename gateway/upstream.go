@@ -60,6 +60,9 @@ func (u *upstream) Invoke(ctx context.Context, method string, args, reply any, o
 	if err := x.validate(args); err != nil {
 		return err
 	}
+	if x.dry != nil {
+		return x.dry.stop()
+	}
 	x.called.Store(true)
 	if err := u.conn.Invoke(ctx, method, args, reply, u.options(x, opts)...); err != nil {
 		return err
@@ -97,6 +100,9 @@ func (u *upstream) NewStream(ctx context.Context, desc *grpc.StreamDesc, method 
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	return &lazyStream{x: x, ctx: ctx, cancel: cancel, started: make(chan struct{}), open: func() (grpc.ClientStream, error) {
+		if x.dry != nil {
+			return nil, x.dry.stop()
+		}
 		x.called.Store(true)
 		return u.conn.NewStream(ctx, desc, method, u.options(x, opts)...)
 	}}, nil

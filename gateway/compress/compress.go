@@ -61,6 +61,9 @@ func New(config Config) (*Compressor, error) {
 	return c, nil
 }
 
+// Config returns what is compressed and how, with the defaults set.
+func (c *Compressor) Config() Config { return c.config }
+
 // Middleware compresses what next answers.
 func (c *Compressor) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {

@@ -50,7 +50,10 @@ type Config struct {
 }
 
 // A Policy answers browsers. It may be used concurrently.
-type Policy struct{ cors *cors.Cors }
+type Policy struct {
+	cors   *cors.Cors
+	config Config
+}
 
 // New returns a policy.
 func New(config Config) (*Policy, error) {
@@ -73,8 +76,11 @@ func New(config Config) (*Policy, error) {
 	if config.MaxAge < 0 {
 		options.MaxAge = -1
 	}
-	return &Policy{cors.New(options)}, nil
+	return &Policy{cors.New(options), config}, nil
 }
+
+// Config returns who is let in, with the defaults set.
+func (p *Policy) Config() Config { return p.config }
 
 // Middleware answers what browsers ask before they call, and says of next's
 // answers who may read them.

@@ -88,6 +88,9 @@ func (l *Limiter) Full(class Priority) bool {
 	return l.control.inFlight+1 > l.control.room(class.known())
 }
 
+// Config returns how l limits, with the defaults set.
+func (l *Limiter) Config() Config { return l.config }
+
 // Stats tell where a limiter stands.
 type Stats struct {
 	// Limit is how many calls may be in flight, InFlight how many are.

@@ -3,6 +3,7 @@ package ratelimit
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,23 @@ type Policy struct {
 	Key Key
 	// PerMethod counts each method by itself. Default false.
 	PerMethod bool
+}
+
+// KeyName tells who is counted together: "caller", "address" or "everybody" for
+// the keys of this package, "custom" for others.
+func (p Policy) KeyName() string {
+	if p.Key == nil {
+		return "caller"
+	}
+	for _, k := range []struct {
+		name string
+		key  Key
+	}{{"caller", Caller}, {"address", Address}, {"everybody", Everybody}} {
+		if reflect.ValueOf(p.Key).Pointer() == reflect.ValueOf(k.key).Pointer() {
+			return k.name
+		}
+	}
+	return "custom"
 }
 
 // complete checks a policy and sets its defaults. An error starts with the

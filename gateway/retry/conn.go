@@ -43,6 +43,13 @@ func Wrap(conn grpc.ClientConnInterface, config Config) (*Conn, error) {
 	}, nil
 }
 
+// Config returns how calls are made again, with the defaults set.
+func (c *Conn) Config() Config { return c.config }
+
+// Idempotent reports whether a method, `/package.Service/Method`, may be made
+// again: by its proto or by Config.Idempotent.
+func (c *Conn) Idempotent(method string) bool { return c.methods.idempotent(method) }
+
 // Stats count since the start.
 type Stats struct {
 	// Retries were made; OverBudget were not, for there was no room.
