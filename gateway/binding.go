@@ -18,6 +18,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 	"github.com/evenkeel/evenkeel/gateway/retry"
+	"github.com/evenkeel/evenkeel/gateway/telemetry"
 )
 
 // A binding is one way to call a method by HTTP: a verb and a path template,
@@ -36,6 +37,8 @@ type binding struct {
 	bodyType  protoreflect.MessageType // nil if the body is no message
 	message   protoreflect.MessageType // of the request
 	handler   runtime.HandlerFunc
+
+	observed *telemetry.Route // nil if there is no telemetry
 
 	policy   *policy.Rules      // nil for none
 	rates    *ratelimit.Limiter // with those of the method

@@ -11,6 +11,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/cors"
 	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
+	"github.com/evenkeel/evenkeel/gateway/telemetry"
 )
 
 // Config says how a [Gateway] behaves. Its zero value is safe: with it, only
@@ -31,6 +32,13 @@ type Config struct {
 	// at Warn or Error. Tokens, keys, bodies and query values never reach it.
 	// Default [slog.Default]; slog.New(slog.DiscardHandler) for silence.
 	Logger *slog.Logger
+
+	// AccessLog says which requests leave a record.
+	AccessLog AccessLog
+
+	// Telemetry makes traces and metrics, see package telemetry. Requests for
+	// health leave none. Default nil: none are made.
+	Telemetry *telemetry.Telemetry
 
 	// Limits bound what one caller can make the gateway hold.
 	Limits Limits
@@ -54,7 +62,8 @@ type Config struct {
 	// same name in lower case, besides Accept-Language, Traceparent and
 	// Tracestate. Nothing else goes. Authorization and Cookie go only if named
 	// here. Names that carry identity, gRPC's own and those of one hop are
-	// refused.
+	// refused. Where Telemetry makes traces, it sends trace context of its own,
+	// and the caller's goes no further, named here or not.
 	ForwardHeaders []string
 
 	// ReturnHeaders are keys of the upstream's header metadata that come back
@@ -97,6 +106,28 @@ type Config struct {
 
 	// Drain says how [Gateway.Serve] ends.
 	Drain Drain
+}
+
+// AccessLog says which requests leave a record. Always do
+//   - those that failed: a status of 400 or more, none at all, or a stream that
+//     ended with an error,
+//   - unary calls that took Slow or longer.
+//
+// Of the others a part does, drawn by chance; their records have the attribute
+// `sampled` with that part.
+type AccessLog struct {
+	// Sample is what part of the other requests leaves a record. 0 to 1, where
+	// 0 stands for the default, 1: all do. Negative for none.
+	Sample float64
+
+	// Slow is how long a call takes that is always recorded. 1 ms to 24 h;
+	// default 1 s.
+	Slow time.Duration
+
+	// Random is what is drawn: a number from 0 up to 1. It is called
+	// concurrently, and only if Sample is below 1. Default: that of
+	// math/rand/v2.
+	Random func() float64
 }
 
 // Limits bound what one caller can make the gateway hold. Zero stands for the

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ func (c *Config) complete() error {
 	return cmp.Or(
 		c.checkAuthenticators(),
 		checkRealm(c.Realm),
+		c.AccessLog.complete(),
 		c.Limits.complete(),
 		c.Timeouts.complete(),
 		c.JSON.check(),
@@ -58,6 +60,19 @@ func checkRealm(realm string) error {
 		}
 	}
 	return nil
+}
+
+func (a *AccessLog) complete() error {
+	setting.Default(&a.Sample, 1)
+	setting.Default(&a.Slow, time.Second)
+	a.Sample = max(a.Sample, 0)
+	if a.Random == nil {
+		a.Random = rand.Float64
+	}
+	return cmp.Or(
+		setting.InRange("AccessLog.Sample", a.Sample, 0, 1),
+		setting.InRange("AccessLog.Slow", a.Slow, time.Millisecond, 24*time.Hour),
+	)
 }
 
 func (c *Config) checkTLS() error {
@@ -148,6 +163,8 @@ func (c *Config) completeHeaders() error {
 		}
 		forward = append(forward, http.CanonicalHeaderKey(name))
 	}
+	own := c.Telemetry.Propagates()
+	forward = slices.DeleteFunc(forward, func(name string) bool { return slices.Contains(own, strings.ToLower(name)) })
 	slices.Sort(forward)
 	c.ForwardHeaders = slices.Compact(forward)
 	c.ReturnHeaders = slices.Clone(c.ReturnHeaders)

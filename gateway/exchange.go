@@ -17,6 +17,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
 	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/problem"
+	"github.com/evenkeel/evenkeel/gateway/telemetry"
 )
 
 // An exchange is one request and its answer, from the first byte to the record
@@ -54,9 +55,14 @@ type exchange struct {
 	refused atomic.Pointer[problem.Problem]
 	// denied is what a policy said against the call.
 	denied atomic.Pointer[policy.Decision]
-	// code and reason are for the log.
-	code   codes.Code
-	reason string
+	// code, reason and panicked are for the log and for telemetry, which has
+	// the request as observed, or nil.
+	code     codes.Code
+	reason   string
+	panicked bool
+	observed *telemetry.Request
+	// sent is set once a call has passed the limit on calls in flight.
+	sent atomic.Bool
 
 	// probe is set if this is no request at all, see probe.
 	probe *probed

@@ -99,6 +99,7 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request) {
 	if g.serveHealth(x) {
 		return
 	}
+	x.request, x.observed = g.config.Telemetry.Start(x.request)
 	defer x.finish()
 	x.serve()
 }

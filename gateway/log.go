@@ -27,6 +27,7 @@ func (x *exchange) finish() {
 		x.inbox.close()
 	}
 	x.log()
+	x.tell()
 	if cut {
 		panic(http.ErrAbortHandler)
 	}
@@ -38,7 +39,7 @@ func (x *exchange) failed(thrown any) (cut bool) {
 	if thrown == http.ErrAbortHandler {
 		return true
 	}
-	x.code, x.reason = codes.Internal, "panic"
+	x.code, x.reason, x.panicked = codes.Internal, "panic", true
 	x.gateway.config.Logger.LogAttrs(context.Background(), slog.LevelError, "gateway: a handler panicked",
 		slog.String("request_id", x.id), slog.String("panic", describePanic(thrown)), slog.String("stack", string(debug.Stack())))
 	if x.writer.status != 0 {
@@ -57,20 +58,29 @@ func describePanic(thrown any) string {
 	return fmt.Sprintf("%T", thrown)
 }
 
-// log writes the record of a request. Of the URL it tells the route only: a
-// path or a query may hold anything.
+// log writes the record of a request, if it is to leave one, see AccessLog. Of
+// the URL it tells the route only: a path or a query may hold anything.
 func (x *exchange) log() {
 	logger := x.gateway.config.Logger
 	ctx := x.request.Context()
 	if !logger.Enabled(ctx, slog.LevelInfo) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, 14)
+	took := time.Since(x.start)
+	rule := &x.gateway.config.AccessLog
+	drawn := rule.Sample < 1 && !x.remarkable(took)
+	if drawn && !rule.draw() {
+		return
+	}
+	if x.shedByLimit() {
+		x.reason = overloadReason
+	}
+	attrs := make([]slog.Attr, 0, 17)
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
 		slog.String("method", knownMethod(x.request.Method)),
 		slog.Int("status", x.writer.status),
-		slog.Duration("duration", time.Since(x.start)),
+		slog.Duration("duration", took),
 		slog.Int64("bytes_in", x.bytesIn.Load()),
 		slog.Int64("bytes_out", x.writer.bytes),
 		slog.String("remote", x.request.RemoteAddr),
@@ -88,6 +98,12 @@ func (x *exchange) log() {
 			slog.String("auth", string(x.principal.Method)),
 		)
 	}
+	if span := x.observed.SpanContext(); span.IsValid() {
+		attrs = append(attrs, slog.String("trace_id", span.TraceID().String()), slog.String("span_id", span.SpanID().String()))
+	}
+	if drawn {
+		attrs = append(attrs, slog.Float64("sampled", rule.Sample))
+	}
 	if denied := x.denied.Load(); denied != nil {
 		attrs = append(attrs, slog.GroupAttrs("policy", denied.LogAttrs()...))
 	}
@@ -96,6 +112,14 @@ func (x *exchange) log() {
 	}
 	logger.LogAttrs(ctx, slog.LevelInfo, "request", attrs...)
 }
+
+// remarkable reports whether a request is recorded whatever is drawn.
+func (x *exchange) remarkable(took time.Duration) bool {
+	slow := took >= x.gateway.config.AccessLog.Slow && (x.binding == nil || !x.binding.stream())
+	return slow || x.writer.status == 0 || x.writer.status >= http.StatusBadRequest || x.code != codes.OK || x.panicked
+}
+
+func (a *AccessLog) draw() bool { return a.Sample > 0 && a.Random() < a.Sample }
 
 // knownMethod keeps what is logged to what HTTP knows.
 func knownMethod(method string) string {

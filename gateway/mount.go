@@ -16,6 +16,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
 	"github.com/evenkeel/evenkeel/gateway/overload"
 	"github.com/evenkeel/evenkeel/gateway/retry"
+	"github.com/evenkeel/evenkeel/gateway/telemetry"
 	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
 
@@ -271,5 +272,6 @@ func (g *Gateway) add(m *mounting) error {
 	g.bindings = all
 	g.tree.Store(tree)
 	g.watch(m.conn)
+	g.config.Telemetry.Watch(telemetry.Upstream{Service: m.name, Retries: m.retry, Limiter: m.overload})
 	return nil
 }

@@ -34,6 +34,7 @@ func (m *mounting) protect(b *binding) error {
 		return err
 	}
 	b.overload, b.retry = m.overload, m.retry
+	b.observed = m.gateway.config.Telemetry.NewRoute(b.verb, b.template, b.rpc)
 	return nil
 }
 
@@ -51,7 +52,7 @@ func protected(conn grpc.ClientConnInterface, again *retry.Config, limit *overlo
 		conn = retrying
 	}
 	if limit != nil {
-		conn = limit.Wrap(conn, overload.ConnConfig{})
+		conn = limit.Wrap(letThrough{conn}, overload.ConnConfig{})
 	}
 	return conn, retrying, nil
 }
@@ -130,6 +131,6 @@ func (x *exchange) shed() *problem.Problem {
 	if b.overload == nil || x.request.Method == http.MethodHead && b.serverStream() || !b.overload.Full(b.priority) {
 		return nil
 	}
-	x.reason = "overload"
+	x.reason = overloadReason
 	return b.overload.Problem()
 }

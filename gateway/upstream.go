@@ -43,7 +43,7 @@ func admit(ctx context.Context, method string) (*exchange, context.Context, erro
 	if err != nil {
 		return nil, nil, status.Errorf(codes.Internal, "the caller's identity cannot be sent: %v", err)
 	}
-	return x, ctx, nil
+	return x, x.observed.Inject(ctx), nil
 }
 
 func (u *upstream) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
