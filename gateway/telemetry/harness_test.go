@@ -100,7 +100,7 @@ func (k *kept) wantMetrics(lines ...string) {
 func describe(s sdktrace.ReadOnlySpan) string {
 	var lines []string
 	for _, a := range s.Attributes() {
-		lines = append(lines, fmt.Sprintf("  %s=%s\n", a.Key, a.Value.Emit()))
+		lines = append(lines, fmt.Sprintf("  %s=%s\n", a.Key, a.Value.String()))
 	}
 	sort.Strings(lines)
 	return fmt.Sprintf("%s %s %s\n%s", s.SpanKind(), s.Name(), s.Status().Code, strings.Join(lines, ""))

@@ -28,10 +28,9 @@ type Config struct {
 	TrustTraceContext func(*http.Request) bool
 	RecordPath        bool
 
-	// Registerer takes further metrics for Metrics, those of the process among
-	// them. Default: a registry of its own, with those of Go's runtime and of
-	// the process.
-	Registerer *prometheus.Registry
+	// Registry is what Metrics shows. Default: one of its own, with the metrics
+	// of Go's runtime and of the process.
+	Registry *prometheus.Registry
 }
 
 // A Pipeline is where traces and metrics go. Its fields are not to be changed.
@@ -64,7 +63,7 @@ func New(ctx context.Context, config Config) (_ *Pipeline, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("otelsetup: resource: %w", err)
 	}
-	registry := config.Registerer
+	registry := config.Registry
 	if registry == nil {
 		registry = prometheus.NewRegistry()
 		registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -104,19 +103,14 @@ func (p *Pipeline) Shutdown(ctx context.Context) error {
 // resource describes the program. What the environment says comes last, so that
 // it holds.
 func (c *Config) resource(ctx context.Context) (*resource.Resource, error) {
-	own := resource.Empty()
+	about := resource.Default().Attributes()
 	if c.ServiceName != "" {
-		own = resource.NewSchemaless(semconv.ServiceName(c.ServiceName))
+		about = append(about, semconv.ServiceName(c.ServiceName))
 	}
 	if c.ServiceVersion != "" {
-		version := resource.NewSchemaless(semconv.ServiceVersion(c.ServiceVersion))
-		var err error
-		if own, err = resource.Merge(own, version); err != nil {
-			return nil, err
-		}
+		about = append(about, semconv.ServiceVersion(c.ServiceVersion))
 	}
-	base, err := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithAttributes(resource.Default().Attributes()...), resource.WithAttributes(own.Attributes()...), resource.WithFromEnv())
-	return base, err
+	return resource.New(ctx, resource.WithAttributes(about...), resource.WithFromEnv())
 }
 
 func (p *Pipeline) addTraces(ctx context.Context, env *environment, about *resource.Resource) error {
