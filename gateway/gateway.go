@@ -32,6 +32,7 @@ type Gateway struct {
 
 	mu       sync.Mutex // guards what follows
 	bindings []*binding
+	services []*mounting // in the order in which they were mounted
 	watched  []*watchedConn
 }
 
@@ -99,7 +100,7 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request) {
 	if g.serveHealth(x) {
 		return
 	}
-	x.request, x.observed = g.config.Telemetry.Start(x.request)
+	x.observe()
 	defer x.finish()
 	x.serve()
 }

@@ -60,6 +60,9 @@ func (g *Gateway) Ready(ctx context.Context) error {
 	return g.notReady(ctx)
 }
 
+// Draining reports whether g is about to end: [Gateway.Serve]'s context is done.
+func (g *Gateway) Draining() bool { return g.draining.Load() }
+
 // notReady returns why requests should be sent elsewhere, or nil.
 func (g *Gateway) notReady(ctx context.Context) error {
 	if g.draining.Load() {

@@ -70,7 +70,7 @@ func Mount[C any](g *Gateway, service Service[C]) error {
 	if service.Desc == nil || service.Conn == nil || service.NewClient == nil || service.Register == nil {
 		return errors.New("gateway: Mount: Desc, Conn, NewClient and Register must all be set")
 	}
-	m := &mounting{gateway: g, name: service.Desc.ServiceName, conn: service.Conn, access: service.Access, overload: service.Overload}
+	m := &mounting{gateway: g, name: service.Desc.ServiceName, conn: service.Conn, access: service.Access, overload: service.Overload, decodeReplies: service.DecodeReplies}
 	conn, retrying, err := protected(service.Conn, service.Retry, service.Overload)
 	if err != nil {
 		return fmt.Errorf("gateway: Mount %s: %w", m.name, err)
@@ -89,14 +89,15 @@ func Mount[C any](g *Gateway, service Service[C]) error {
 
 // mounting is one service on its way in.
 type mounting struct {
-	gateway  *Gateway
-	name     string
-	conn     grpc.ClientConnInterface
-	access   map[string]*gatewayv1.Access
-	overload *overload.Limiter
-	retry    *retry.Conn           // nil for none
-	handlers []runtime.HandlerFunc // in the order of their registration
-	bindings []*binding
+	gateway       *Gateway
+	name          string
+	conn          grpc.ClientConnInterface
+	access        map[string]*gatewayv1.Access
+	overload      *overload.Limiter
+	retry         *retry.Conn // nil for none
+	decodeReplies bool
+	handlers      []runtime.HandlerFunc // in the order of their registration
+	bindings      []*binding
 }
 
 // newMux returns a mux that only collects the handlers that are registered on
@@ -270,6 +271,7 @@ func (g *Gateway) add(m *mounting) error {
 		}
 	}
 	g.bindings = all
+	g.services = append(g.services, m)
 	g.tree.Store(tree)
 	g.watch(m.conn)
 	g.config.Telemetry.Watch(telemetry.Upstream{Service: m.name, Retries: m.retry, Limiter: m.overload})

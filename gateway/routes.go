@@ -8,8 +8,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/evenkeel/evenkeel/gateway/overload"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
+	"github.com/evenkeel/evenkeel/gateway/retry"
 	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
 
@@ -214,4 +216,46 @@ func (b *binding) retryTold() *RouteRetry {
 		told.Codes = append(told.Codes, problem.CodeName(c))
 	}
 	return told
+}
+
+// Mounted is a service as it is mounted.
+type Mounted struct {
+	// Name is the service's full name.
+	Name string
+	// Target is where its calls go, and State that of the connection, as far as
+	// Service.Conn tells: a *grpc.ClientConn does.
+	Target, State string
+	// Retry is how calls are made again, with the defaults set; nil for not.
+	Retry *retry.Config
+	// Overload is how calls in flight are bounded, with the defaults set; nil
+	// for not.
+	Overload *overload.Config
+	// DecodeReplies is that of the Service.
+	DecodeReplies bool
+}
+
+// Services returns what is mounted, in the order in which it was.
+func (g *Gateway) Services() []Mounted {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	services := make([]Mounted, 0, len(g.services))
+	for _, m := range g.services {
+		s := Mounted{Name: m.name, DecodeReplies: m.decodeReplies}
+		if c, ok := m.conn.(interface{ Target() string }); ok {
+			s.Target = c.Target()
+		}
+		if c, ok := m.conn.(stateful); ok {
+			s.State = c.GetState().String()
+		}
+		if m.retry != nil {
+			config := m.retry.Config()
+			s.Retry = &config
+		}
+		if m.overload != nil {
+			config := m.overload.Config()
+			s.Overload = &config
+		}
+		services = append(services, s)
+	}
+	return services
 }
