@@ -9,6 +9,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/compress"
 	"github.com/evenkeel/evenkeel/gateway/cors"
+	"github.com/evenkeel/evenkeel/gateway/loadreport"
 	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 	"github.com/evenkeel/evenkeel/gateway/telemetry"
@@ -39,6 +40,11 @@ type Config struct {
 	// Telemetry makes traces and metrics, see package telemetry. Requests for
 	// health leave none. Default nil: none are made.
 	Telemetry *telemetry.Telemetry
+
+	// LoadReport tells a balancer in front, in the header
+	// endpoint-load-metrics of each answer, how loaded the gateway is, see
+	// package loadreport. Its owner closes it. Default nil: nobody is told.
+	LoadReport *loadreport.Reporter
 
 	// Limits bound what one caller can make the gateway hold.
 	Limits Limits

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/http"
 	"time"
+
+	"github.com/evenkeel/evenkeel/gateway/loadreport"
 )
 
 // responseWriter counts what is answered, and gives each write a deadline of
@@ -21,6 +23,10 @@ type responseWriter struct {
 	frames *frames
 	// success is the status of an answer that is none of an error; 0 is 200.
 	success int
+
+	// load goes out with the headers of the answer to request; nil for none.
+	load    *loadreport.Reporter
+	request *http.Request
 
 	status int // 0 until the headers are sent
 	bytes  int64
@@ -44,6 +50,7 @@ func (w *responseWriter) WriteHeader(status int) {
 	}
 	if status >= 200 {
 		w.status = status
+		w.load.SetHeader(w.Header(), w.request)
 	}
 	w.ResponseWriter.WriteHeader(status)
 }

@@ -14,8 +14,17 @@ import (
 // overloadReason is what the log says of calls that were shed.
 const overloadReason = "overload"
 
+// observe begins the request's span, and its load report if there is one.
+func (x *exchange) observe() {
+	c := &x.gateway.config
+	x.writer.load, x.writer.request = c.LoadReport, x.request
+	x.request, x.observed = c.Telemetry.Start(x.request)
+}
+
 // tell ends the request's span and counts it.
 func (x *exchange) tell() {
+	x.gateway.config.LoadReport.Count(x.panicked || x.writer.status == 0 ||
+		x.writer.status >= http.StatusInternalServerError || x.failedInBand())
 	if x.observed == nil {
 		return
 	}
@@ -25,9 +34,14 @@ func (x *exchange) tell() {
 	}
 	if x.binding != nil {
 		o.Route, o.Code = x.binding.observed, problem.CodeName(x.code)
-		o.FailedInBand = o.Status < http.StatusBadRequest && problem.HTTPStatus(x.code) >= http.StatusInternalServerError
+		o.FailedInBand = x.failedInBand()
 	}
 	x.observed.End(o)
+}
+
+// failedInBand reports whether the server failed after its status was sent.
+func (x *exchange) failedInBand() bool {
+	return x.writer.status < http.StatusBadRequest && problem.HTTPStatus(x.code) >= http.StatusInternalServerError
 }
 
 // rejected returns why the door itself refused the request, if it did. What was
