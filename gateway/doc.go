@@ -127,6 +127,13 @@
 // most, and each write Timeouts.Write; no other timeout ends it but a drain,
 // which tells so in band.
 //
+// # What is told
+//
+// Each request but those for health leaves a record in Config.Logger, or, by
+// Config.AccessLog, only a part of those that went well. Config.Telemetry makes
+// OpenTelemetry traces and metrics, see package telemetry, and
+// Config.LoadReport tells a balancer in front how loaded the gateway is.
+//
 // # Sources
 //
 // google/api/http.proto for routes; AIP-134 and AIP-154 for updates and tags;

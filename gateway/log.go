@@ -78,7 +78,7 @@ func (x *exchange) log() {
 	attrs := make([]slog.Attr, 0, 17)
 	attrs = append(attrs,
 		slog.String("request_id", x.id),
-		slog.String("method", knownMethod(x.request.Method)),
+		slog.String("method", x.knownMethod()),
 		slog.Int("status", x.writer.status),
 		slog.Duration("duration", took),
 		slog.Int64("bytes_in", x.bytesIn.Load()),
@@ -121,13 +121,17 @@ func (x *exchange) remarkable(took time.Duration) bool {
 
 func (a *AccessLog) draw() bool { return a.Sample > 0 && a.Random() < a.Sample }
 
-// knownMethod keeps what is logged to what HTTP knows.
-func knownMethod(method string) string {
+// knownMethod keeps what is logged to what HTTP and the route know.
+func (x *exchange) knownMethod() string {
+	method := x.request.Method
+	if x.binding != nil && method == x.binding.verb {
+		return method
+	}
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
 		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
 		return method
 	default:
-		return "other"
+		return "_OTHER" // as in telemetry
 	}
 }

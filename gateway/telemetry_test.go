@@ -3,7 +3,9 @@ package gateway_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"sort"
 	"strings"
 	"testing"
@@ -264,5 +266,43 @@ http.request.method=GET,http.response.status_code=200,http.route=/v1/books:watch
 	}
 	if got := all.spans.Ended()[0].Status().Code.String(); got != "Error" {
 		t.Errorf("span status %s", got)
+	}
+}
+
+// BenchmarkTelemetry answers a request without telemetry and with it.
+func BenchmarkTelemetry(b *testing.B) {
+	metrics := sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
+	one := sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(0.01)))
+	for _, c := range []struct {
+		name   string
+		config telemetry.Config
+	}{
+		{"off", telemetry.Config{}},
+		{"metrics", telemetry.Config{MeterProvider: metrics}},
+		{"metrics and one trace in a hundred", telemetry.Config{MeterProvider: metrics, TracerProvider: sdktrace.NewTracerProvider(one)}},
+		{"metrics and all traces", telemetry.Config{MeterProvider: metrics, TracerProvider: sdktrace.NewTracerProvider()}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			all, err := telemetry.New(c.config)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer all.Close()
+			d := newDoor(b, func(g *gateway.Config) {
+				g.Logger = slog.New(slog.DiscardHandler)
+				if c.name != "off" {
+					g.Telemetry = all
+				}
+			})
+			r := httptest.NewRequest("GET", "/v1/books", nil)
+			b.ReportAllocs()
+			for b.Loop() {
+				w := &nowhere{h: http.Header{}, status: 200}
+				d.ServeHTTP(w, r)
+				if w.status != 200 {
+					b.Fatal(w.status)
+				}
+			}
+		})
 	}
 }

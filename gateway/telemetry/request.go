@@ -123,13 +123,16 @@ func (q *Request) startSpan() {
 		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(q.start), trace.WithAttributes(attributes...),
 	}
 	ctx := q.ctx
-	sent := t.config.Propagator.Extract(ctx, propagation.HeaderCarrier(q.request.Header))
-	switch remote := trace.SpanContextFromContext(sent); {
-	case t.config.TrustTraceContext != nil && t.config.TrustTraceContext(q.request):
-		ctx = sent
-	case remote.IsRemote():
-		// What is in ctx, if anything, is a span of this process.
-		options = append(options, trace.WithLinks(trace.Link{SpanContext: remote}))
+	// A span that is there already is of what is around this server in the same
+	// process, which has read the headers.
+	if !trace.SpanContextFromContext(ctx).IsValid() {
+		sent := t.config.Propagator.Extract(ctx, propagation.HeaderCarrier(q.request.Header))
+		switch remote := trace.SpanContextFromContext(sent); {
+		case t.config.TrustTraceContext != nil && t.config.TrustTraceContext(q.request):
+			ctx = sent
+		case remote.IsValid():
+			options = append(options, trace.WithLinks(trace.Link{SpanContext: remote}))
+		}
 	}
 	q.ctx, q.span = t.tracer.Start(ctx, q.spanName(nil), options...)
 }

@@ -125,7 +125,7 @@ func TestAStrangerCannotForceSampling(t *testing.T) {
 }
 
 func TestASpanOfThisProcessStaysTheParent(t *testing.T) {
-	k := keep(t, nil)
+	k := keep(t, func(c *telemetry.Config) { c.TrustTraceContext = telemetry.Everybody })
 	outer := sdktrace.NewTracerProvider().Tracer("outer")
 	ctx, span := outer.Start(context.Background(), "outer")
 	r := request("GET", "/").WithContext(ctx)
