@@ -52,8 +52,8 @@ func (x *exchange) rejected() telemetry.Reason {
 	switch {
 	case refused != nil:
 		status = refused.Status // what was sent before may say that all is well
-	case x.panicked:
-		return ""
+	case x.panicked, x.request.Context().Err() != nil:
+		return "" // a caller who went away was not refused
 	case x.shedByLimit():
 		return telemetry.Overloaded
 	case x.called.Load():

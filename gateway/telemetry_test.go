@@ -162,6 +162,19 @@ http.request.method=POST,http.route=/v1/{name=shelves/*}:guard,reason=denied 1
 	}
 }
 
+func TestACallerWhoGoesAwayIsNotRejected(t *testing.T) {
+	all := tell(t)
+	d := newDoor(t, all.config)
+	ctx, cancel := context.WithCancel(t.Context())
+	d.do("POST", "/v1/echo", `{"text":"a"}`, func(r *http.Request) {
+		*r = *r.WithContext(ctx)
+		r.Body = &reader{read: cancel, Reader: strings.NewReader(`{"text":`)}
+	})
+	if got := all.counts("evenkeel.gateway.rejections"); got != "" {
+		t.Error(got)
+	}
+}
+
 func TestSheddingIsCountedWhereverItHappens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		limiter, err := overload.New(overload.Config{InitialLimit: 1, MinLimit: 1, MaxLimit: 1})

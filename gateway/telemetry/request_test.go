@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -183,6 +184,16 @@ func TestRequestsAreMeasuredByRoute(t *testing.T) {
 		"http.server.response.body.size"+labels+" count=3 sum=15",
 		"evenkeel.gateway.rejections{http.request.method=GET,http.route=/v1/books,reason=rate_limited} 1",
 	)
+}
+
+func TestSchemeAndVersionAreThoseOfTheConnection(t *testing.T) {
+	k := keep(t, nil)
+	r := request("GET", "/")
+	r.TLS, r.ProtoMajor, r.ProtoMinor = &tls.ConnectionState{}, 2, 0
+	r.Header.Set("X-Forwarded-Proto", "gopher") // is what anybody says
+	_, q := k.Start(r)
+	q.End(telemetry.Outcome{Status: 200})
+	k.wantMetrics("http.server.request.duration{http.request.method=GET,http.response.status_code=200,network.protocol.version=2,url.scheme=https} count=1")
 }
 
 // Whatever callers send, there are only so many series.
