@@ -112,6 +112,12 @@ type Config struct {
 
 	// Drain says how [Gateway.Serve] ends.
 	Drain Drain
+
+	// OpenAPI serves a description of what is mounted, to everybody: the
+	// document at /openapi.json, a page to read it and to try calls at /openapi/,
+	// and what errors mean at /openapi/problems. Mount refuses a service that
+	// cannot be described. Default nil: nothing is served there.
+	OpenAPI *OpenAPI
 }
 
 // AccessLog says which requests leave a record. Always do

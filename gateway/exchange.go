@@ -74,6 +74,9 @@ type exchangeKey struct{}
 
 // serve answers the request.
 func (x *exchange) serve() {
+	if x.serveDescription() {
+		return
+	}
 	if p := x.prepare(); p != nil {
 		x.fail(p)
 		return

@@ -26,6 +26,8 @@ type Gateway struct {
 
 	tree     atomic.Pointer[route.Tree[*binding]]
 	draining atomic.Bool
+	// description is nil if none is served.
+	description atomic.Pointer[description]
 	// streams is done when streams are to end.
 	streams    context.Context
 	endStreams context.CancelFunc
@@ -60,6 +62,11 @@ func New(config Config) (*Gateway, error) {
 	g.withEnumNumbers = newMarshaler(numbers, config.Lenient)
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	g.tree.Store(&route.Tree[*binding]{})
+	described, err := g.describe(nil)
+	if err != nil {
+		return nil, fmt.Errorf("gateway: Config.OpenAPI: %w", err)
+	}
+	g.description.Store(described)
 	g.handler = http.HandlerFunc(g.exchange)
 	if config.Compress != nil {
 		g.handler = config.Compress.Middleware(g.handler)

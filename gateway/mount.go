@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -265,13 +266,16 @@ func (g *Gateway) add(m *mounting) error {
 			return fmt.Errorf("%s: %w", b.rpc, err)
 		}
 	}
-	for _, path := range []string{g.config.Health.LivePath, g.config.Health.ReadyPath} {
-		if hidden := tree.Match(http.MethodGet, path, false); hidden.Found {
-			return fmt.Errorf("%s: %s would be hidden by the health path %s; choose another in Config.Health", hidden.Value.rpc, hidden.Template, path)
-		}
+	if err := g.config.hidesRoute(tree); err != nil {
+		return err
 	}
-	g.bindings = all
-	g.services = append(g.services, m)
+	services := append(slices.Clone(g.services), m)
+	described, err := g.describe(services)
+	if err != nil {
+		return err
+	}
+	g.bindings, g.services = all, services
+	g.description.Store(described)
 	g.tree.Store(tree)
 	g.watch(m.conn)
 	g.config.Telemetry.Watch(telemetry.Upstream{Service: m.name, Retries: m.retry, Limiter: m.overload})

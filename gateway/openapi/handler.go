@@ -3,18 +3,26 @@ package openapi
 import (
 	"embed"
 	"net/http"
+	"slices"
 	"strconv"
 )
 
-//go:embed page/index.html page/app.js page/app.css
+//go:embed page/index.html page/app.js page/app.css page/problems.html
 var page embed.FS
 
 // contentPolicy lets the page load what is served with it, call the server that
 // it came from, and nothing else.
 const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// Handler serves the document at /openapi.json, and at /openapi/ a page to read
-// it and to try calls, which asks no other server for anything. The page is not
+// paths are what [Document.Handler] serves.
+var paths = []string{"/openapi.json", "/openapi", "/openapi/", "/openapi/app.js", "/openapi/app.css", "/openapi/problems"}
+
+// Paths returns the paths that every document's Handler serves.
+func Paths() []string { return slices.Clone(paths) }
+
+// Handler serves the document at /openapi.json, at /openapi/ a page to read it
+// and to try calls, and at /openapi/problems what each error means. They ask no
+// other server for anything. The page is not
 // behind the gateway's authentication: mount it where the API may be known.
 // Credentials that are typed into it are kept by nothing but the open page.
 func (d *Document) Handler() http.Handler {
@@ -32,6 +40,7 @@ func (d *Document) Handler() http.Handler {
 		}
 		mux.Handle("GET "+path, file(f[1], data))
 	}
+	mux.Handle("GET /openapi/problems", file("text/html; charset=utf-8", d.problems))
 	return mux
 }
 

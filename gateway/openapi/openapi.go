@@ -15,8 +15,9 @@ import (
 // A Document is an OpenAPI 3.1 document. It does not change and is safe for
 // concurrent use.
 type Document struct {
-	json []byte
-	root *root
+	json     []byte
+	problems []byte // a page
+	root     *root
 }
 
 // New makes the document of services, of all their methods that have a
@@ -44,7 +45,11 @@ func New(config Config, services ...protoreflect.ServiceDescriptor) (*Document, 
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
-	return &Document{json: encoded, root: doc}, nil
+	explained, err := problems(config.Title)
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	return &Document{json: encoded, problems: explained, root: doc}, nil
 }
 
 // JSON returns the document in JSON. The same config and descriptors make the

@@ -70,7 +70,7 @@ type FieldError struct {
 // gRPC code.
 func New(httpStatus int, c codes.Code, detail string, errors ...FieldError) *Problem {
 	return &Problem{
-		Type: "about:blank", Title: title(httpStatus), Status: httpStatus,
+		Type: TypeBlank, Title: title(httpStatus), Status: httpStatus,
 		Detail: detail, Code: CodeName(c), Errors: errors,
 	}
 }

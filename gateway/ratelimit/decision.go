@@ -12,7 +12,7 @@ import (
 )
 
 // ProblemType is the type of the problem that answers a call over its rate.
-const ProblemType = "https://iana.org/assignments/http-problem-types#quota-exceeded"
+const ProblemType = problem.TypeQuotaExceeded
 
 // A Decision is what was found out about a call.
 type Decision struct {

@@ -1,0 +1,226 @@
+package gateway_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/gateway"
+	"github.com/evenkeel/evenkeel/gateway/auth"
+	"github.com/evenkeel/evenkeel/gateway/compress"
+	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
+	"github.com/evenkeel/evenkeel/gateway/openapi"
+	"github.com/evenkeel/evenkeel/gateway/ratelimit"
+)
+
+func described(c *gateway.Config) { c.OpenAPI = &gateway.OpenAPI{Title: "Library", Version: "1.0.0"} }
+
+func TestTheAPIIsDescribedOnlyIfAskedFor(t *testing.T) {
+	d := newDoor(t, nil)
+	for _, path := range openapi.Paths() {
+		d.do("GET", path, "").wantProblem(http.StatusNotFound, "NOT_FOUND")
+	}
+	if d.OpenAPI() != nil {
+		t.Error("there is a document")
+	}
+}
+
+func TestTheDescriptionIsServedByTheRunningDoor(t *testing.T) {
+	d, client := serveTLS(t, described)
+	for path, want := range map[string]string{
+		"/openapi.json":     "application/json",
+		"/openapi":          "text/html; charset=utf-8", // where it leads to
+		"/openapi/":         "text/html; charset=utf-8",
+		"/openapi/app.js":   "text/javascript; charset=utf-8",
+		"/openapi/app.css":  "text/css; charset=utf-8",
+		"/openapi/problems": "text/html; charset=utf-8",
+	} {
+		resp, err := client.Get("https://door" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != 200 || resp.Header.Get("Content-Type") != want || len(body) == 0 {
+			t.Errorf("%s: %s %v %v", path, resp.Status, resp.Header, err)
+		}
+		csp := resp.Header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(csp, "default-src 'none'") || strings.Contains(csp, "unsafe") || resp.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s: %v", path, resp.Header)
+		}
+	}
+	if !strings.Contains(d.logs.String(), `"status":200`) {
+		t.Error("it leaves no record")
+	}
+}
+
+func TestTheDescriptionIsWithinTheDoorsLimits(t *testing.T) {
+	d := newDoor(t, func(c *gateway.Config) {
+		described(c)
+		c.RateLimit.Policies = []ratelimit.Policy{{Name: "all", Rate: ratelimit.Rate{Requests: 3, Period: time.Hour}}}
+		c.Compress, _ = compress.New(compress.Config{})
+	})
+	d.do("GET", "/openapi.json?"+strings.Repeat("a", 9000), "").wantProblem(http.StatusRequestURITooLong, "INVALID_ARGUMENT")
+	a := d.do("POST", "/openapi.json", "{}")
+	a.wantProblem(http.StatusMethodNotAllowed, "UNIMPLEMENTED")
+	if a.header.Get("Allow") != "GET, HEAD" {
+		t.Errorf("Allow %q", a.header.Get("Allow"))
+	}
+	if a := d.do("GET", "/openapi.json", "", header("Accept-Encoding", "gzip")).want(200); a.header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("%v", a.header)
+	}
+	if a := d.do("HEAD", "/openapi.json", "").want(200); a.body != "" || a.header.Get("RateLimit") == "" {
+		t.Errorf("%q %v", a.body, a.header)
+	}
+	d.do("GET", "/openapi/", "").want(200)
+	if a := d.do("GET", "/openapi/", "").want(429); a.header.Get("Retry-After") == "" {
+		t.Errorf("%v", a.header)
+	}
+	d.do("GET", "/openapi/nothing", "").wantProblem(http.StatusNotFound, "NOT_FOUND")
+}
+
+// spec is what the tests below read of a document.
+type spec struct {
+	Rates []struct{ Name string } `json:"x-ratelimit"`
+	Paths map[string]map[string]struct {
+		RPC       string                    `json:"x-grpc-method"`
+		Template  string                    `json:"x-path-template"`
+		Rates     []struct{ Name string }   `json:"x-ratelimit"`
+		Security  []map[string][]string     `json:"security"`
+		Responses map[string]map[string]any `json:"responses"`
+	} `json:"paths"`
+	Components struct {
+		SecuritySchemes map[string]map[string]any `json:"securitySchemes"`
+	} `json:"components"`
+}
+
+func specOf(t *testing.T, d *door) spec {
+	t.Helper()
+	// Unmarshal takes the path items' own fields as they are.
+	var loose struct {
+		Paths map[string]map[string]json.RawMessage `json:"paths"`
+	}
+	body := []byte(d.do("GET", "/openapi.json", "").want(200).body)
+	if err := json.Unmarshal(body, &loose); err != nil {
+		t.Fatal(err)
+	}
+	for _, item := range loose.Paths {
+		for name := range item {
+			if strings.HasPrefix(name, "x-") {
+				delete(item, name)
+			}
+		}
+	}
+	trimmed, err := json.Marshal(loose)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s spec
+	if err := json.Unmarshal(trimmed, &s); err != nil {
+		t.Fatal(err)
+	}
+	var rest struct {
+		Rates      []struct{ Name string } `json:"x-ratelimit"`
+		Components struct {
+			SecuritySchemes map[string]map[string]any `json:"securitySchemes"`
+		} `json:"components"`
+	}
+	if err := json.Unmarshal(body, &rest); err != nil {
+		t.Fatal(err)
+	}
+	s.Rates, s.Components.SecuritySchemes = rest.Rates, rest.Components.SecuritySchemes
+	return s
+}
+
+func TestTheDescriptionSaysWhatTheDoorEnforces(t *testing.T) {
+	d := newDoor(t, func(c *gateway.Config) {
+		described(c)
+		c.RateLimit.Policies = []ratelimit.Policy{{Name: "all", Rate: ratelimit.Rate{Requests: 1000, Period: time.Second}}}
+	})
+	s := specOf(t, d)
+	if len(s.Rates) != 1 || s.Rates[0].Name != "all" {
+		t.Errorf("rates for all: %+v", s.Rates)
+	}
+	if len(s.Components.SecuritySchemes) != 2 || s.Components.SecuritySchemes["bearer"] == nil || s.Components.SecuritySchemes["apiKey"] == nil {
+		t.Errorf("security: %v", s.Components.SecuritySchemes)
+	}
+	// Each route of the door is an operation, with the scopes that the door asks
+	// for, and the door answers 401 just where credentials are needed.
+	operations := map[string]bool{}
+	for _, item := range s.Paths {
+		for verb, op := range item {
+			key := strings.ToUpper(verb) + " " + op.Template
+			operations[key] = true
+			for _, r := range d.Routes() {
+				if r.Method+" "+r.Template != key {
+					continue
+				}
+				if "/"+op.RPC != r.RPC || r.Access.Public != (len(op.Security) == 0) {
+					t.Errorf("%s: %+v, the door has %+v", key, op, r)
+				}
+				for _, alternative := range op.Security {
+					for _, scopes := range alternative {
+						if fmt.Sprint(scopes) != fmt.Sprint(r.Access.Scopes) {
+							t.Errorf("%s: scopes %v, the door asks for %v", key, scopes, r.Access.Scopes)
+						}
+					}
+				}
+				if len(op.Rates)+len(s.Rates) != len(r.Rates) || op.Responses["429"] == nil {
+					t.Errorf("%s: rates %v, the door has %v", key, op.Rates, r.Rates)
+				}
+			}
+		}
+	}
+	for _, r := range d.Routes() {
+		standard := strings.Contains("GET PUT POST DELETE PATCH", r.Method)
+		if standard && !operations[r.Method+" "+r.Template] {
+			t.Errorf("%s %s is not described", r.Method, r.Template)
+		}
+	}
+}
+
+func TestAMountChangesTheDescription(t *testing.T) {
+	d := newDoor(t, func(c *gateway.Config) {
+		described(c)
+		c.Health.LivePath = "/alive"
+	})
+	if strings.Contains(string(d.OpenAPI().JSON()), "HiddenService") {
+		t.Fatal("it is there already")
+	}
+	if err := gateway.Mount(d.Gateway, gateway.Service[testv1.HiddenServiceClient]{
+		Desc: &testv1.HiddenService_ServiceDesc, Conn: d.conn,
+		NewClient: testv1.NewHiddenServiceClient, Register: testv1.RegisterHiddenServiceHandlerClient,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(d.do("GET", "/openapi.json", "").want(200).body, "HiddenService") {
+		t.Error("it is not described")
+	}
+}
+
+func TestADescriptionThatCannotBeMadeIsRefusedAtStart(t *testing.T) {
+	if _, err := gateway.New(gateway.Config{OpenAPI: &gateway.OpenAPI{Title: "T"}}); err == nil || !strings.Contains(err.Error(), "Config.OpenAPI: ") || !strings.Contains(err.Error(), "Version") {
+		t.Error(err)
+	}
+	config := gateway.Config{Authenticators: []auth.Authenticator{custom{}}}
+	described(&config)
+	if _, err := gateway.New(config); err == nil || !strings.Contains(err.Error(), "Security") {
+		t.Error(err)
+	}
+	config.OpenAPI.Security.Bearer = true
+	if _, err := gateway.New(config); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheDescriptionsPathsAreExplained(t *testing.T) {
+	d := newDoor(t, described)
+	e, err := d.Explain(t.Context(), gateway.Question{Target: "/openapi.json"})
+	if err != nil || e.Status != 200 || e.Called {
+		t.Errorf("%+v %v", e, err)
+	}
+}
