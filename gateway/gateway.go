@@ -56,6 +56,7 @@ func New(config Config) (*Gateway, error) {
 	if err != nil {
 		return nil, fmt.Errorf("gateway: Config.Policy: %w", err)
 	}
+	config.RateLimit, config.Policy = rates.Config(), policies.Config()
 	g := &Gateway{config: config, validator: rules, rates: rates, policies: policies, marshaler: newMarshaler(config.JSON, config.Lenient)}
 	numbers := config.JSON
 	numbers.EnumNumbers = true

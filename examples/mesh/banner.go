@@ -23,6 +23,8 @@ func banner(f state.Mesh) string {
 			break
 		}
 	}
+	fmt.Fprintf(&b, "docs   %s/openapi/, to read and to try it\n", f.REST)
+	fmt.Fprintf(&b, "admin  %s/, the front door from inside\n", f.Inside)
 	fmt.Fprintf(&b, "xDS    %s\n", f.XDS)
 	fmt.Fprintf(&b, "token  %s\n\n", f.Token)
 	key := "-H 'X-API-Key: " + f.APIKey + "'"

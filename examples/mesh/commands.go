@@ -44,6 +44,7 @@ func (e *UsageError) Unwrap() error { return e.Err }
 type RunCommand struct {
 	Replicas []string      `help:"How many replicas services have, 1 to 50 each, for example movie=5,talent=2 (default 3 each)." placeholder:"SERVICE=N"`
 	Listen   string        `help:"Where the REST API answers (default ${default}). Other hosts reach it only if you name an address that they can." default:"127.0.0.1:8080" placeholder:"ADDR"`
+	Admin    string        `help:"Where operators look at the front door; of this machine only. By default a port of the system's choice." default:"127.0.0.1:0" placeholder:"ADDR"`
 	Load     string        `help:"Requests per second that the mesh sends to itself; 0 for none (default ${default})." default:"200/s" placeholder:"RATE"`
 	Speed    []string      `help:"How fast replicas work, 1 being normal: one replica (movie/2=0.3), a service (movie=0.5) or all (2). By default movie/2 is slow, so that there is something to balance." placeholder:"REPLICA=X"`
 	Workers  []string      `help:"How many calls replicas work on at once, said in the same ways (default 2)." placeholder:"REPLICA=N"`
@@ -74,6 +75,7 @@ While it runs, break it from another terminal and watch:
 // options are a RunCommand's values, read.
 type options struct {
 	listen   string
+	admin    string
 	replicas []fleet.Replica
 	rate     float64
 	work     time.Duration
@@ -96,7 +98,7 @@ func (c *RunCommand) options() (options, error) {
 	case c.Restart < 0:
 		return options{}, fmt.Errorf("--restart %v: want 0 or more, for example 5s", c.Restart)
 	}
-	return options{c.Listen, replicas, rate, c.Work, c.Restart, c.Data, c.State}, nil
+	return options{c.Listen, c.Admin, replicas, rate, c.Work, c.Restart, c.Data, c.State}, nil
 }
 
 // target says which replica of which mesh to act on.

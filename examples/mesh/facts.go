@@ -50,7 +50,7 @@ func (m *mesh) facts() state.Mesh {
 		m.log.Error("no token", "cause", err)
 	}
 	f := state.Mesh{
-		REST: m.restURL, Token: token, APIKey: m.keys.APIKey(), XDS: m.plane.Address(),
+		REST: m.restURL, Inside: m.insideURL, Token: token, APIKey: m.keys.APIKey(), XDS: m.plane.Address(),
 		PID: os.Getpid(), Admin: m.admin.Admin(), Replicas: []state.Replica{},
 	}
 	for _, r := range m.supervisor.Snapshot() {

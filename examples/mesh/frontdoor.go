@@ -58,11 +58,20 @@ func (m *mesh) openDoor(context.Context) error {
 		}
 		served <- err
 	}()
+	m.restURL = restURL(listener.Addr())
+	// The admin listener outlives the door, so that its drain can be watched.
+	adminCtx, endAdmin := context.WithCancel(context.Background())
+	adminDone := make(chan error, 1)
+	inside := m.inside
+	m.inside = nil // the door's, from here on
+	go func() { adminDone <- m.door.ServeAdmin(adminCtx, inside) }()
+	m.insideURL = restURL(inside.Addr())
 	m.closeDoor = func() error {
 		cancel()
-		return <-served
+		err := <-served
+		endAdmin()
+		return errors.Join(err, <-adminDone)
 	}
-	m.restURL = restURL(listener.Addr())
 	return nil
 }
 

@@ -53,6 +53,8 @@ type mesh struct {
 	supervisor *supervisor.Supervisor
 	listener   net.Listener // until the door has it
 	restURL    string
+	inside     net.Listener // of the door's admin pages, until the door has it
+	insideURL  string
 	door       *door.Door
 	conns      []*grpc.ClientConn
 	closeDoor  func() error // drains it
@@ -89,6 +91,9 @@ func start(ctx context.Context, o options, log *slog.Logger) (*mesh, error) {
 func (m *mesh) claim(context.Context) (err error) {
 	if m.listener, err = net.Listen("tcp", m.options.listen); err != nil {
 		return &UsageError{fmt.Errorf("--listen %s: %w; name another address", m.options.listen, cause(err))}
+	}
+	if m.inside, err = net.Listen("tcp", m.options.admin); err != nil {
+		return &UsageError{fmt.Errorf("--admin %s: %w; name another address", m.options.admin, cause(err))}
 	}
 	if m.options.state != "" {
 		if m.file, err = state.Open(m.options.state); err != nil {
@@ -223,8 +228,10 @@ func (m *mesh) stop(force context.Context) error {
 	if m.door != nil {
 		errs = append(errs, m.door.Close())
 	}
-	if m.listener != nil {
-		errs = append(errs, m.listener.Close())
+	for _, l := range []net.Listener{m.listener, m.inside} {
+		if l != nil {
+			errs = append(errs, l.Close())
+		}
 	}
 	if m.file != nil {
 		errs = append(errs, m.file.Remove(os.Getpid()))

@@ -93,6 +93,9 @@ func New(config Config) (*Engine, error) {
 	return e, nil
 }
 
+// Config returns how e judges, with the defaults set.
+func (e *Engine) Config() Config { return e.config }
+
 func (e *Engine) checkCost() error {
 	const least, most = 100, 10_000_000
 	if e.config.CostLimit < least || e.config.CostLimit > most {

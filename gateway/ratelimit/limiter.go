@@ -70,8 +70,13 @@ func New(config Config) (*Limiter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ratelimit: Config.%w", err)
 	}
+	config.Policies = policies
 	return &Limiter{config: config, policies: policies, failing: new(atomic.Bool)}, nil
 }
+
+// Config returns how l limits, with the defaults set, and without the policies
+// that With added.
+func (l *Limiter) Config() Config { return l.config }
 
 // With returns a limiter with more policies than l, such as those that a method
 // declares. Both count together by the policies that both have.

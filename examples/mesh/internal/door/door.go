@@ -25,7 +25,9 @@ import (
 	productionv1 "github.com/evenkeel/evenkeel/examples/mesh/proto/mesh/production/v1"
 	talentv1 "github.com/evenkeel/evenkeel/examples/mesh/proto/mesh/talent/v1"
 	"github.com/evenkeel/evenkeel/gateway"
+	"github.com/evenkeel/evenkeel/gateway/admin"
 	"github.com/evenkeel/evenkeel/gateway/auth"
+	"github.com/evenkeel/evenkeel/gateway/retry"
 )
 
 // Config says what a door serves, and to whom.
@@ -54,6 +56,7 @@ const (
 // Door is an open door.
 type Door struct {
 	gateway *gateway.Gateway
+	admin   *admin.Admin
 	tokens  *auth.JWT
 }
 
@@ -89,8 +92,12 @@ func (d *Door) open(config Config) error {
 		Logger:         config.Logger,
 		Timeouts:       gateway.Timeouts{Call: callTimeout},
 		Drain:          gateway.Drain{Timeout: drainTimeout},
+		OpenAPI:        &gateway.OpenAPI{Title: "The mesh", Version: "1.0.0", Description: "Films, who makes them and who is in them."},
 	})
 	if err != nil {
+		return err
+	}
+	if d.admin, err = admin.New(d.gateway, admin.Config{Profiles: true}); err != nil {
 		return err
 	}
 	for service, conn := range config.Conns {
@@ -107,16 +114,19 @@ func mount(g *gateway.Gateway, service string, conn grpc.ClientConnInterface) er
 		return gateway.Mount(g, gateway.Service[moviev1.MovieServiceClient]{
 			Desc: &moviev1.MovieService_ServiceDesc, Conn: conn,
 			NewClient: moviev1.NewMovieServiceClient, Register: moviev1.RegisterMovieServiceHandlerClient,
+			Retry: &retry.Config{}, // GETs only, see package retry
 		})
 	case fleet.Production:
 		return gateway.Mount(g, gateway.Service[productionv1.ProductionServiceClient]{
 			Desc: &productionv1.ProductionService_ServiceDesc, Conn: conn,
 			NewClient: productionv1.NewProductionServiceClient, Register: productionv1.RegisterProductionServiceHandlerClient,
+			Retry: &retry.Config{}, // GETs only, see package retry
 		})
 	case fleet.Talent:
 		return gateway.Mount(g, gateway.Service[talentv1.TalentServiceClient]{
 			Desc: &talentv1.TalentService_ServiceDesc, Conn: conn,
 			NewClient: talentv1.NewTalentServiceClient, Register: talentv1.RegisterTalentServiceHandlerClient,
+			Retry: &retry.Config{}, // GETs only, see package retry
 		})
 	default:
 		return fmt.Errorf("door: there is no service %q", service)
@@ -126,6 +136,12 @@ func mount(g *gateway.Gateway, service string, conn grpc.ClientConnInterface) er
 // Serve answers requests until ctx is done, then drains.
 func (d *Door) Serve(ctx context.Context, listener net.Listener) error {
 	return d.gateway.Serve(ctx, listener)
+}
+
+// ServeAdmin shows the door to those who run it until ctx is done, which is to be
+// after Serve.
+func (d *Door) ServeAdmin(ctx context.Context, listener net.Listener) error {
+	return d.admin.Serve(ctx, listener)
 }
 
 // Close ends what runs in the background. Call it after Serve.

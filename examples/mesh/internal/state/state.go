@@ -19,6 +19,8 @@ import (
 type Mesh struct {
 	// REST is the URL of the front door.
 	REST string `json:"rest"`
+	// Inside is the URL of the front door's admin pages.
+	Inside string `json:"inside"`
 	// Token is a bearer token that may do everything; it is replaced before it
 	// expires.
 	Token string `json:"token"`
