@@ -14,6 +14,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
 	"github.com/evenkeel/evenkeel/gateway/internal/route"
+	"github.com/evenkeel/evenkeel/gateway/internal/wirejson"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
@@ -116,27 +117,34 @@ func (l *location) of(msg protoreflect.Message) string {
 // written.
 func (x *exchange) succeeded(reply any) {
 	b := x.binding
-	if !b.looksIntoReply() {
-		x.writer.success = b.success
+	x.writer.success = b.success
+	if b.location == nil && b.etag == nil {
 		return
 	}
 	msg, ok := reply.(proto.Message)
 	if !ok {
 		return
 	}
-	m := msg.ProtoReflect()
-	x.writer.success = b.success
 	if b.location != nil {
-		if to := b.location.of(m); to != "" {
+		if to := b.location.of(msg.ProtoReflect()); to != "" {
 			x.writer.Header().Set("Location", to)
 		}
 	}
 	if b.etag != nil {
-		for _, fd := range b.etag[:len(b.etag)-1] {
-			m = m.Get(fd).Message()
-		}
-		x.setETag(m.Get(b.etag[len(b.etag)-1]).String())
+		x.setETag(textAt(msg, b.etag))
 	}
+}
+
+// textAt returns the string at a path in a reply, which may have been left raw.
+func textAt(msg proto.Message, path []protoreflect.FieldDescriptor) string {
+	if wire, raw := wirejson.Raw(msg); raw {
+		return wirejson.Text(wire, path)
+	}
+	m := msg.ProtoReflect()
+	for _, fd := range path[:len(path)-1] {
+		m = m.Get(fd).Message()
+	}
+	return m.Get(path[len(path)-1]).String()
 }
 
 // rewrite chooses what of a response is written.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/api/annotations"
@@ -78,9 +79,18 @@ func (b *binding) bodyTypes() []string {
 	return []string{typeJSON}
 }
 
-// looksIntoReply reports whether more is done with a reply than to write it.
+// looksIntoReply reports whether more is done with a reply than to write it and
+// to find its tag.
 func (b *binding) looksIntoReply() bool {
-	return b.answersMedia || b.location != nil || b.etag != nil || b.eventID != nil || b.eventType != nil
+	return b.answersMedia || b.location != nil || b.eventID != nil || b.eventType != nil || inOneof(b.etag)
+}
+
+// inOneof reports whether one of some fields can be cleared by another.
+func inOneof(fields []protoreflect.FieldDescriptor) bool {
+	return slices.ContainsFunc(fields, func(fd protoreflect.FieldDescriptor) bool {
+		of := fd.ContainingOneof()
+		return of != nil && !of.IsSynthetic()
+	})
 }
 
 // bindingsOf returns the bindings of a method in the order in which

@@ -89,6 +89,10 @@ func (g *Gateway) Config() Config { return g.config }
 // write.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
 
+// The values of headers that each answer has. They are shared, and full: who
+// adds to one gets another.
+var noSniff, noStore = []string{"nosniff"}, []string{"no-store"}
+
 // exchange answers a request.
 func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{
@@ -96,10 +100,13 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request) {
 		writer: newResponseWriter(w, g.config.Timeouts.Write),
 		id:     requestID(r.Header[requestIDHeader]),
 	}
+	if len(r.Header["Expect"]) > 0 {
+		x.writer.forget()
+	}
 	h := w.Header()
-	h.Set(requestIDHeader, x.id)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+	h[requestIDHeader] = []string{x.id}
+	h["X-Content-Type-Options"] = noSniff
+	h["Cache-Control"] = noStore
 	if g.draining.Load() {
 		// Asks the caller to come back on another connection.
 		h.Set("Connection", "close")

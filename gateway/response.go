@@ -27,17 +27,30 @@ type responseWriter struct {
 	// load goes out with the headers of the answer to request; nil for none.
 	load    *loadreport.Reporter
 	request *http.Request
+	// bounded is when a deadline was set that holds; zero if none does.
+	bounded time.Time
 
 	status int // 0 until the headers are sent
 	bytes  int64
 }
 
 func newResponseWriter(w http.ResponseWriter, timeout time.Duration) *responseWriter {
-	rw := &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout}
-	// What is left from the request before on this connection would cut a
-	// 100 Continue.
-	rw.setDeadline(time.Time{})
-	return rw
+	return &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout}
+}
+
+// forget lifts what is left from the request before on this connection: it would
+// cut a 100 Continue, the only thing that is sent without a deadline of its own.
+func (w *responseWriter) forget() { w.setDeadline(time.Time{}) }
+
+// bound gives what is sent next a deadline. Setting one takes time, so that one
+// that was set just now serves, too.
+func (w *responseWriter) bound() {
+	now := time.Now()
+	if now.Sub(w.bounded) < w.timeout/16 {
+		return
+	}
+	w.bounded = now
+	w.setDeadline(now.Add(w.timeout))
 }
 
 // setDeadline does nothing where the server has no deadlines, as in tests with
@@ -74,7 +87,7 @@ func (w *responseWriter) send(p []byte) (int, error) {
 	if w.status == http.StatusNoContent || w.status == http.StatusNotModified {
 		return len(p), nil
 	}
-	w.setDeadline(time.Now().Add(w.timeout))
+	w.bound()
 	n, err := w.ResponseWriter.Write(p)
 	w.bytes += int64(n)
 	return n, err
@@ -100,8 +113,9 @@ func (w *responseWriter) FlushError() error {
 }
 
 func (w *responseWriter) flush() error {
-	w.setDeadline(time.Now().Add(w.timeout))
+	w.bound()
 	err := w.control.Flush()
+	w.bounded = time.Time{}
 	w.setDeadline(time.Time{})
 	return err
 }
@@ -122,5 +136,5 @@ func (w *responseWriter) end() {
 	if w.frames != nil {
 		w.frames.close()
 	}
-	w.setDeadline(time.Now().Add(w.timeout))
+	w.bound()
 }

@@ -65,8 +65,7 @@ func (e *Encoder) appendBuiltField(dst []byte, md protoreflect.MessageDescriptor
 // wireOf returns the wire form of a message: the bytes themselves of one that
 // holds nothing but unknown fields.
 func wireOf(msg proto.Message) ([]byte, error) {
-	wire := []byte(msg.ProtoReflect().GetUnknown())
-	if len(wire) > 0 && proto.Size(msg) == len(wire) {
+	if wire, ok := Raw(msg); ok {
 		return wire, nil
 	}
 	wire, err := proto.MarshalOptions{AllowPartial: true}.Marshal(msg)

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -98,7 +99,7 @@ func (o options) connect(t *telemetry.Telemetry) (grpc.ClientConnInterface, func
 		}
 		return t.WrapConn(server), func() { _ = server.Close() }, movies.Register(server)
 	}
-	conn, err := grpc.NewClient(o.backend, append(t.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	conn, err := grpc.NewClient(o.backend, slices.Concat(gateway.DialOptions(), t.DialOptions(), []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())})...)
 	if err != nil {
 		return nil, nil, err
 	}
