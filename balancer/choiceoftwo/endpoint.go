@@ -158,7 +158,9 @@ type oobListener struct{ endpoint *endpoint }
 // OnLoadReport implements orca.OOBListener.
 func (l *oobListener) OnLoadReport(r *v3orcapb.OrcaLoadReport) {
 	p := l.endpoint.policy
-	l.endpoint.core.Reported(p.now(), reportOf(r, p.settings.Load().metrics))
+	var report choice.Report
+	translate(r, p.settings.Load().metrics, &report)
+	l.endpoint.core.Reported(p.now(), report)
 }
 
 // readyPicker is the pick_first picker of an endpoint that is ready.

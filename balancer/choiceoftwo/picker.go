@@ -89,39 +89,41 @@ func (c *call) end(info balancer.DoneInfo) {
 	c.policy, c.endpoint, c.inner = nil, nil, nil
 	calls.Put(c)
 
-	outcome := outcomeOf(&info, policy.settings.Load())
-	endpoint.End(policy.now(), core, outcome)
+	var outcome choice.Outcome
+	judge(&outcome, &info, policy.settings.Load())
+	endpoint.End(policy.now(), core, &outcome)
 	if inner != nil {
 		inner(info)
 	}
 }
 
-// outcomeOf judges how a call ended.
-func outcomeOf(info *balancer.DoneInfo, s *settings) choice.Outcome {
-	o := choice.Outcome{Heard: info.BytesReceived}
+// judge says how a call ended.
+func judge(o *choice.Outcome, info *balancer.DoneInfo, s *settings) {
+	o.Heard = info.BytesReceived
 	if !info.BytesSent {
 		// It never left, which says nothing. This is also how gRPC ends a pick
 		// whose connection was lost in between: with everything unset.
-		return o
+		return
 	}
-	switch code := status.Code(info.Err); {
-	case info.Err == nil:
+	if info.Err == nil {
 		o.Kind, o.OK = choice.Answered, true
-	case code == codes.Canceled:
-		return o
-	case s.errorCodes&(1<<min(code, 31)) != 0:
-		o.Kind = choice.Failed
-	case info.BytesReceived:
-		o.Kind = choice.Answered
+	} else {
+		code := status.Code(info.Err)
+		switch {
+		case code == codes.Canceled:
+			return
+		case s.errorCodes&(1<<min(code, 31)) != 0:
+			o.Kind = choice.Failed
+		case info.BytesReceived:
+			o.Kind = choice.Answered
+		}
+		o.Pushback = pushback(info.Trailer)
 	}
 	// A typed nil stands for "no report".
 	if r, ok := info.ServerLoad.(*v3orcapb.OrcaLoadReport); ok && r != nil {
-		o.Report, o.HasReport = reportOf(r, s.metrics), true
+		o.HasReport = true
+		translate(r, s.metrics, &o.Report)
 	}
-	if info.Err != nil {
-		o.Pushback = pushback(info.Trailer)
-	}
-	return o
 }
 
 // pushback is for how long the server asked not to be tried again. It may say

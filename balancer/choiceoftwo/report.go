@@ -57,23 +57,37 @@ func parseMetricNames(names []string) []metricName {
 	return metrics
 }
 
-// reportOf translates a load report. In ORCA 0 is how most fields say that
-// they are not set; only a utilization that was named may be 0.
-func reportOf(r *v3orcapb.OrcaLoadReport, metrics []metricName) choice.Report {
-	report := choice.NoReport()
-	report.Utilization = utilizationOf(r, metrics)
+// translate reads a load report. In ORCA 0 is how most fields say that they are
+// not set; only a utilization that was named may be 0.
+func translate(r *v3orcapb.OrcaLoadReport, metrics []metricName, to *choice.Report) {
+	*to = choice.NoReport()
+	to.Utilization = utilizationOf(r, metrics)
 	if rps := r.GetRpsFractional(); rps > 0 {
-		report.RPS, report.EPS = rps, r.GetEps()
+		to.RPS, to.EPS = rps, r.GetEps()
 	}
+	// To look a name up takes longer than all else here, so none is once all that
+	// is there was found.
 	named := r.GetNamedMetrics()
+	left := len(named)
+	if left == 0 {
+		return
+	}
 	if n, ok := named[orcametric.InFlight]; ok {
-		report.InFlight = n
+		to.InFlight = n
+		left--
 	}
-	if seconds := named[orcametric.Uptime]; seconds > 0 && seconds < maxDurationSeconds {
-		report.Uptime = time.Duration(seconds * float64(time.Second))
+	if left == 0 {
+		return
 	}
-	report.Draining = named[orcametric.Draining] > 0
-	return report
+	if seconds, ok := named[orcametric.Uptime]; ok {
+		if seconds > 0 && seconds < maxDurationSeconds {
+			to.Uptime = time.Duration(seconds * float64(time.Second))
+		}
+		left--
+	}
+	if left > 0 {
+		to.Draining = named[orcametric.Draining] > 0
+	}
 }
 
 func utilizationOf(r *v3orcapb.OrcaLoadReport, metrics []metricName) float64 {

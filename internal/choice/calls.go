@@ -41,12 +41,13 @@ type Call struct {
 
 // Begin counts a call that was picked. A stream owes no answer.
 func (e *Endpoint) Begin(now int64, stream bool) Call {
-	c, before := e.begin(now, stream)
+	var f facts
+	e.facts.loadCost(&f)
+	begun, own := e.calls.load()
+	c := e.begin(now, stream)
 	if !stream {
-		o, f := e.group.outlook(now), e.facts.load()
-		// The queue before this call: it has itself been counted as begun.
-		f.begunByThen++
-		c.queue = e.queue(&o, &f, float64(before), o.perRequest(&f))
+		o := e.group.outlook(now)
+		c.queue = e.queue(&o, &f, begun, float64(own), o.perRequest(&f))
 	}
 	return c
 }
@@ -57,15 +58,14 @@ func (f *Fleet) Begin(now int64, choice Choice, stream bool) Call {
 	if !choice.expects {
 		return e.Begin(now, stream)
 	}
-	c, _ := e.begin(now, stream)
+	c := e.begin(now, stream)
 	c.queue = choice.queue
 	return c
 }
 
-// begin counts a call, and tells how many were in flight before it.
-func (e *Endpoint) begin(now int64, stream bool) (c Call, before int64) {
-	c = Call{start: now, stream: stream, cold: e.InProbation()}
-	before = int64(e.begun.Add(1) - 1 - e.ended.Load())
+// begin counts a call.
+func (e *Endpoint) begin(now int64, stream bool) Call {
+	before := int64(e.calls.begin()) - 1
 	switch {
 	case !stream:
 		if before <= e.streams.Load() {
@@ -74,35 +74,38 @@ func (e *Endpoint) begin(now int64, stream bool) (c Call, before int64) {
 	case e.streams.Add(1) == 1:
 		e.streamSince.Store(now)
 	}
-	return c, before
+	return Call{start: now, stream: stream, cold: e.InProbation()}
 }
 
 // End counts a call's end and learns from it.
-func (e *Endpoint) End(now int64, c Call, o Outcome) {
+func (e *Endpoint) End(now int64, c Call, o *Outcome) {
 	if c.stream {
 		e.streams.Add(-1)
 	}
-	e.ended.Add(1)
+	e.calls.end()
+	e.mu.Lock()
 	if o.Pushback > 0 {
 		e.pushback(now, o.Pushback)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	switch o.Kind {
 	case Answered:
 		e.successes++
-		e.answered(now, c, &o)
+		e.answered(now, c, o)
 	case Failed:
 		e.failures++
-		e.failed(now, &o)
+		e.failed(now, o)
 	default:
 		e.cancels++
+	}
+	e.mu.Unlock()
+	if o.Kind == Answered {
+		e.group.fresh.add(e)
 	}
 }
 
 // answered learns from an answer. The caller holds e.mu.
 func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
-	if e.inFlight() > e.streams.Load() {
+	if n := e.inFlight(); n > 0 && n > e.streams.Load() {
 		e.waitingSince.Store(now)
 	}
 	latency := now - c.start
@@ -111,8 +114,8 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	}
 	e.unanswered = 0
 	old, view := e.known, e.group.outlook(now)
-	if rate := e.window.add(now, view.window, false); rate > 0 || old.errorRate > 0 {
-		e.known.errorRate, e.known.errorAt = rate, now
+	if rate := e.window.success(now, view.window); rate > 0 || old.errorRate > 0 {
+		e.known.errorRate, e.known.errorAt = float32(rate), now
 	}
 	if o.HasReport {
 		e.report(&view, &o.Report)
@@ -129,8 +132,7 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	}
 	e.expectQueue(now)
 	e.settle(&view)
-	e.facts.store(&old, &e.known)
-	e.group.fresh.add(e)
+	e.facts.store(&old, &e.known, view.window)
 }
 
 // failed learns from a failure. Whatever it teaches, the cost is not lower
@@ -138,8 +140,9 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 func (e *Endpoint) failed(now int64, o *Outcome) {
 	old := e.known
 	view := e.group.outlook(now)
-	was := e.known.errorRate * view.fade(e.known.errorAt)
-	e.known.errorRate, e.known.errorAt = max(was, e.window.add(now, view.window, true)), now
+	was := float64(e.known.errorRate) * view.fade(e.known.errorAt)
+	e.known.errorRate, e.known.errorAt = atLeast(max(was, e.window.failure(now, view.window))), now
+	e.unsettle()
 	if o.HasReport {
 		e.reportIfWorse(&view, &o.Report)
 	}
@@ -147,18 +150,16 @@ func (e *Endpoint) failed(now int64, o *Outcome) {
 		e.unanswered = 0
 	} else if e.unanswered++; e.unanswered >= view.params.UnansweredFailures {
 		e.provenAt.Store(notProven)
-		e.settled.Store(nil)
 	}
-	e.facts.store(&old, &e.known)
+	e.facts.store(&old, &e.known, view.window)
 }
 
+// pushback leaves the endpoint alone for a while. The caller holds e.mu.
 func (e *Endpoint) pushback(now int64, d time.Duration) {
 	until := now + int64(min(d, e.group.params().MaxPushback))
-	for {
-		old := e.pushbackUntil.Load()
-		if until <= old || e.pushbackUntil.CompareAndSwap(old, until) {
-			return
-		}
+	if until > e.pushbackUntil.Load() {
+		e.pushbackUntil.Store(until)
+		e.unsettle()
 	}
 }
 
@@ -169,9 +170,35 @@ type errorWindow struct {
 	at            int64
 }
 
-const errorMemory = float64(10 * time.Second)
+const (
+	errorMemory = float64(10 * time.Second)
+	// errorInstant is how long counts are let stand while nothing fails: what
+	// fades in it is not worth working out at each call.
+	errorInstant = int64(10 * time.Millisecond)
+	// noErrors is a rate that makes no difference.
+	noErrors = 1e-4
+)
 
-func (w *errorWindow) add(now, window int64, failed bool) float64 {
+// success counts a call that did not fail, and returns the rate.
+func (w *errorWindow) success(now, window int64) float64 {
+	if w.failed == 0 && now-w.at < errorInstant {
+		w.total++
+		return 0
+	}
+	w.fade(now, window)
+	w.total++
+	return w.rate()
+}
+
+// failure counts a call that failed, and returns the rate.
+func (w *errorWindow) failure(now, window int64) float64 {
+	w.fade(now, window)
+	w.total++
+	w.failed++
+	return w.rate()
+}
+
+func (w *errorWindow) fade(now, window int64) {
 	if age := now - w.at; w.at != 0 && age > 0 {
 		// Nearly an exponential while there is news, and without it all is gone
 		// when the decay window has passed.
@@ -180,12 +207,18 @@ func (w *errorWindow) add(now, window int64, failed bool) float64 {
 		w.total *= k
 	}
 	w.at = now
-	w.total++
-	if failed {
-		w.failed++
+}
+
+func (w *errorWindow) rate() float64 {
+	if w.failed == 0 {
+		return 0
 	}
 	// One success is presumed, so that a single failure is not a rate of 1.
-	return w.failed / (w.total + 1)
+	rate := w.failed / (w.total + 1)
+	if rate < noErrors {
+		w.failed, rate = 0, 0
+	}
+	return rate
 }
 
 // mean is a mean of recent samples. What is left of the earlier ones fades as
@@ -195,8 +228,13 @@ type mean struct{ value, samples float64 }
 // add adds a sample to a mean over at most enough of them. known, 0 to 1, is
 // what is left of the earlier ones.
 func (m *mean) add(sample, known, enough float64) {
-	m.samples = min(m.samples*known+1, enough)
-	m.value += (sample - m.value) / m.samples
+	if n := m.samples*known + 1; n >= enough {
+		m.samples = enough
+		m.value += (sample - m.value) * (1 / enough) // a constant: no division
+	} else {
+		m.samples = n
+		m.value += (sample - m.value) / n
+	}
 }
 
 // observation is what this client sees: the latency of its calls, and the
@@ -233,9 +271,9 @@ func (e *Endpoint) combine(o *outlook) {
 	}
 	prior := e.group.suppose(logPerRequest)
 	d := logPerRequest - prior
-	d *= d * d / (d*d + chance/requests)
-	e.logPerRequest = prior + d
-	e.known.perRequest, e.known.perRequestAt = exp(e.logPerRequest), o.now
+	d2 := d * d * requests
+	e.logPerRequest = prior + d*d2/(d2+chance)
+	e.known.perRequest, e.known.perRequestAt = float32(exp(e.logPerRequest)), o.now
 }
 
 // chance is the square of by how much, as a logarithm, one request says wrong
@@ -253,7 +291,10 @@ func (e *Endpoint) expectQueue(now int64) {
 	said := e.inFlightMean.value
 	if l := &e.observed.logLatency; l.samples > 0 && e.known.perRequest > 0 {
 		seen := max(exp(l.value-e.logPerRequest)-1, 0)
-		n := l.samples / (1 + float64(now-e.observed.at)/observedMemory)
+		n := l.samples
+		if age := now - e.observed.at; age > 0 {
+			n /= 1 + float64(age)/observedMemory
+		}
 		said += (seen - said) * n / (n + fewObserved)
 	}
 	e.known.inFlightMean = float32(said)

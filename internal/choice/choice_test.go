@@ -32,12 +32,12 @@ func provenFleet(t testing.TB, p Params, n int) (*Group, *Fleet, int64) {
 
 func answer(e *Endpoint, start, latency int64) {
 	c := e.Begin(start, false)
-	e.End(start+latency, c, Outcome{Kind: Answered, OK: true, Heard: true})
+	e.End(start+latency, c, &Outcome{Kind: Answered, OK: true, Heard: true})
 }
 
 func fail(e *Endpoint, start, latency int64) {
 	c := e.Begin(start, false)
-	e.End(start+latency, c, Outcome{Kind: Failed, Heard: true})
+	e.End(start+latency, c, &Outcome{Kind: Failed, Heard: true})
 }
 
 func shares(f *Fleet, now int64, picks int, random Random) []float64 {
@@ -113,15 +113,16 @@ func TestAFailureNeverLowersTheCost(t *testing.T) {
 		}
 		at := now + sec
 		cost := func() float64 {
-			f := e.facts.load()
+			var f facts
+			e.facts.load(&f)
 			o := g.outlook(at)
-			return e.cost(&o, &f, float64(e.inFlight()))
+			return e.cost(&o, &f)
 		}
 		before := cost()
 		c := e.Begin(now, false)
 		o := Outcome{Kind: Failed, Heard: random.IntN(2) == 0, HasReport: random.IntN(2) == 0, Report: NoReport()}
 		o.Report.Utilization, o.Report.InFlight, o.Report.RPS = random.Float64(), float64(random.IntN(10)), random.Float64()*1000
-		e.End(at, c, o)
+		e.End(at, c, &o)
 		if after := cost(); after < before*(1-1e-12) {
 			t.Fatalf("round %d: a failure lowered the cost from %v to %v", round, before, after)
 		}

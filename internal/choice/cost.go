@@ -54,24 +54,24 @@ func (o *outlook) fade(at int64) float64 {
 // cost is the time, in nanoseconds, that one more call is expected to take:
 //
 //	max(per-request time x (queue + 1), silence) x error penalty
-//
-// own is this client's in-flight count.
-func (e *Endpoint) cost(o *outlook, f *facts, own float64) float64 {
-	cost, _ := e.estimate(o, f, own, o.errorRate(f))
+func (e *Endpoint) cost(o *outlook, f *facts) float64 {
+	begun, own := e.calls.load()
+	cost, _ := e.estimate(o, f, begun, float64(own))
+	if rate := o.errorRate(f); rate > 0 {
+		cost *= penalty(rate)
+	}
 	return cost
 }
 
-// estimate is the cost at an error rate, and the queue that it is made from.
-func (e *Endpoint) estimate(o *outlook, f *facts, own, errorRate float64) (cost, queue float64) {
+// estimate is the cost of an endpoint without errors, and the queue that it is
+// made from, where begun and own are this client's calls begun and in flight.
+func (e *Endpoint) estimate(o *outlook, f *facts, begun uint32, own float64) (cost, queue float64) {
 	perRequest := o.perRequest(f)
-	queue = e.queue(o, f, own, perRequest)
+	queue = e.queue(o, f, begun, own, perRequest)
 	cost = perRequest * (queue + 1)
 	if own > 0 {
 		// A call that has waited this long is likely to wait as long again.
 		cost = max(cost, float64(e.silence(o.now)))
-	}
-	if errorRate > 0 {
-		cost *= penalty(errorRate)
 	}
 	return cost, queue
 }
@@ -80,31 +80,38 @@ func (e *Endpoint) estimate(o *outlook, f *facts, own, errorRate float64) (cost,
 func penalty(rate float64) float64 { return 1 + errorPenalty*rate/(1.01-rate) }
 
 func (o *outlook) perRequest(f *facts) float64 {
-	return o.prior + o.fade(f.perRequestAt)*(f.perRequest-o.prior)
+	return o.prior + o.fade(f.perRequestAt)*(float64(f.perRequest)-o.prior)
 }
 
 // queue is how many calls are expected to be before a new one. It is never
 // less than this client's own in-flight. Where nothing was heard, others are
 // presumed to have there what they have elsewhere.
-func (e *Endpoint) queue(o *outlook, f *facts, own, perRequest float64) float64 {
+func (e *Endpoint) queue(o *outlook, f *facts, begun uint32, own, perRequest float64) float64 {
 	unheard := own + o.others
 	known := o.fade(f.reportedAt)
 	switch {
 	case known == 0:
 		return unheard
 	case f.inFlight >= 0:
-		// A report is of the past. What it says of the moment is soon worth
-		// less than what is usual there, of which this client's own part is
-		// known better. The decay is that of an exponential, without its price.
-		age := max(float64(o.now-f.reportedAt), 0) / (inFlightMemory * perRequest)
-		news := 1 / (1 + age + age*age/2)
-		then := float64(f.inFlight) + min(float64(e.begun.Load()-f.begunByThen), own)
+		then := float64(f.inFlight) + min(float64(begun-f.begunByThen), own)
 		usual := float64(f.inFlightMean)*(1-o.ownShare) + own
+		news := freshness(float64(o.now-f.reportedAt), inFlightMemory*perRequest+1)
 		return max(own, unheard+known*(usual+news*(then-usual)-unheard))
 	case f.utilization >= 0:
-		return own + o.others + known*(utilizationQueue(f.utilization)-o.others)
+		return own + o.others + known*(utilizationQueue(float64(f.utilization))-o.others)
 	}
 	return unheard
+}
+
+// freshness is what a report of that age is worth. It is of the past: what it
+// says of the moment is soon worth less than what is usual there, of which this
+// client's own part is known better. The decay is that of an exponential,
+// 1/(1+x+x^2/2), without its price: x, which is age/memory, takes no division of
+// its own. Both are in ns; memory is more than 0.
+func freshness(age, memory float64) float64 {
+	age = max(age, 0)
+	m2 := memory * memory
+	return m2 / (m2 + age*(memory+age*0.5))
 }
 
 // utilizationQueue is how many are in an M/M/1 queue at a utilization.
@@ -126,7 +133,7 @@ func (o *outlook) errorRate(f *facts) float64 {
 	if f.errorRate <= 0 && f.reportedErrorRate <= 0 {
 		return 0
 	}
-	return max(f.errorRate*o.fade(f.errorAt), f.reportedErrorRate*o.fade(f.reportedAt))
+	return max(float64(f.errorRate)*o.fade(f.errorAt), float64(f.reportedErrorRate)*o.fade(f.reportedAt))
 }
 
 // weight is which part of its fair share, 0 to 1, the endpoint may have now:

@@ -73,18 +73,19 @@ func (f *Fleet) Explain(now int64, random Random) (Choice, *Explanation) {
 }
 
 // look notes an endpoint that a pick looks at.
-func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, own int64, c *candidate, weight float64, weighed bool) {
+func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, c *candidate, weight float64, weighed bool) {
 	perRequest := o.perRequest(f)
+	begun, own := e.calls.load()
 	l := Look{
 		Index: c.index, PassedOver: c.passedOver, Best: true,
-		Cost: c.cost, Expected: e.cost(o, f, float64(own)),
+		Cost: c.cost, Expected: e.cost(o, f),
 		PerRequest: perRequest, PerRequestKnown: o.fade(f.perRequestAt), PerRequestAge: o.age(f.perRequestAt),
-		Queue: e.queue(o, f, float64(own), perRequest), QueueFrom: OwnCallsInFlight,
+		Queue: e.queue(o, f, begun, float64(own), perRequest), QueueFrom: OwnCallsInFlight,
 		Own: int(own), Others: o.others, InFlight: -1, Usual: -1,
 		Reported: o.fade(f.reportedAt), ReportAge: o.age(f.reportedAt),
 		Utilization: -1, Silence: e.silence(o.now),
-		ErrorRate:         f.errorRate * o.fade(f.errorAt),
-		ReportedErrorRate: f.reportedErrorRate * o.fade(f.reportedAt),
+		ErrorRate:         float64(f.errorRate) * o.fade(f.errorAt),
+		ReportedErrorRate: float64(f.reportedErrorRate) * o.fade(f.reportedAt),
 		ErrorPenalty:      penalty(o.errorRate(f)),
 		Weight:            weight, Weighed: weighed,
 	}
@@ -94,9 +95,9 @@ func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, own int64, c *cand
 		e.mu.Unlock()
 	}
 	if l.Reported > 0 {
-		l.Since = int(max(int64(e.begun.Load()-f.begunByThen), 0))
+		l.Since = int(begun - f.begunByThen)
 		if f.utilization >= 0 {
-			l.Utilization, l.QueueFrom = f.utilization, FromUtilization
+			l.Utilization, l.QueueFrom = float64(f.utilization), FromUtilization
 		}
 		if f.inFlight >= 0 {
 			l.InFlight, l.Usual, l.QueueFrom = float64(f.inFlight), float64(f.inFlightMean), FromInFlight

@@ -24,7 +24,7 @@ func TestAnExplainedPickIsTheSamePick(t *testing.T) {
 			picks = append(picks, picked)
 			c := f.Endpoint(picked).Begin(now, false)
 			if i%3 > 0 {
-				f.Endpoint(picked).End(now+int64(picked+1)*ms, c, Outcome{Kind: Answered, OK: true, Heard: true})
+				f.Endpoint(picked).End(now+int64(picked+1)*ms, c, &Outcome{Kind: Answered, OK: true, Heard: true})
 			}
 		}
 		return picks

@@ -72,21 +72,26 @@ func (f *Fleet) pick(now int64, random Random, x *Explanation) candidate {
 	o := f.group.outlook(now)
 	o.explanation = x
 	if len(f.endpoints) == 1 {
-		return f.candidate(&o, 0, random)
+		var only candidate
+		f.look(&o, 0, random, &only)
+		return only
 	}
-	fresh, slot := f.freshest(&o, random)
+	var fresh candidate
+	slot := f.freshest(&o, random, &fresh)
 	if x != nil {
 		x.fresh(fresh)
 	}
 	if fresh.index < 0 {
 		return f.drawTwo(&o, random)
 	}
-	i := below(random, len(f.endpoints)-1)
+	bits := random.Uint64()
+	i := below(uint32(bits>>32), len(f.endpoints)-1)
 	if i >= fresh.index {
 		i++
 	}
-	drawn := f.candidate(&o, i, random)
-	if drawn.passedOver == 0 && drawn.beats(fresh, random) {
+	var drawn candidate
+	f.look(&o, i, random, &drawn)
+	if drawn.passedOver == 0 && drawn.beats(&fresh, uint32(bits)) {
 		return drawn
 	}
 	f.group.fresh.use(slot, f.endpoints[fresh.index])
@@ -96,7 +101,9 @@ func (f *Fleet) pick(now int64, random Random, x *Explanation) candidate {
 // drawTwo chooses of two that are drawn at random.
 func (f *Fleet) drawTwo(o *outlook, random Random) candidate {
 	i, j := two(random, len(f.endpoints))
-	a, b := f.candidate(o, i, random), f.candidate(o, j, random)
+	var a, b candidate
+	f.look(o, i, random, &a)
+	f.look(o, j, random, &b)
 	if a.passedOver|b.passedOver == 0 {
 		return a.better(b, random)
 	}
@@ -127,7 +134,8 @@ func (f *Fleet) search(o *outlook, a, b candidate, random Random) candidate {
 		good = b
 	}
 	for range min(o.params.FilterDraws, len(f.endpoints), maxDraws) - 2 {
-		c := f.candidate(o, d.next(random), random)
+		var c candidate
+		f.look(o, d.next(random), random, &c)
 		if c.passedOver != 0 {
 			fallback = fallback.better(c, random)
 			continue
@@ -156,7 +164,7 @@ func (c candidate) choice() Choice { return Choice{c.index, c.queue, true} }
 
 // better returns the cheaper of two.
 func (c candidate) better(other candidate, random Random) candidate {
-	if other.beats(c, random) {
+	if other.beats(&c, uint32(random.Uint64())) {
 		return other
 	}
 	return c
@@ -167,46 +175,57 @@ func (c candidate) better(other candidate, random Random) candidate {
 // idle, and so never the chance to show better.
 const noise = 0.1
 
-// beats tells whether a candidate is the cheaper one, as far as can be told.
-func (c candidate) beats(other candidate, random Random) bool {
-	bits := random.Uint64()
-	mine, others := float64(uint32(bits)), float64(bits>>32)
+// beats tells whether a candidate is the cheaper one, as far as can be told;
+// bits are random.
+func (c *candidate) beats(other *candidate, bits uint32) bool {
+	mine, others := float64(bits&(1<<16-1)), float64(bits>>16)
 	if c.untried {
 		// Among equals the one of which nothing is known is tried, else some of
 		// many would wait long for their first call.
 		mine = 0
 	}
-	return c.cost*(1+noise/(1<<32)*mine) < other.cost*(1+noise/(1<<32)*others)
+	return c.cost*(1+noise/(1<<16)*mine) < other.cost*(1+noise/(1<<16)*others)
 }
 
-// candidate looks at one endpoint.
-func (f *Fleet) candidate(o *outlook, i int, random Random) candidate {
+// look looks at one endpoint.
+func (f *Fleet) look(o *outlook, i int, random Random, c *candidate) {
 	e := f.endpoints[i]
-	facts := e.facts.load()
+	var facts facts
+	e.facts.loadCost(&facts)
+	begun, own := e.calls.load()
+	c.index, c.passedOver, c.untried = i, 0, false
+	c.cost, c.queue = e.estimate(o, &facts, begun, float64(own))
+	if e.plain.Load() != o.params || o.explanation != nil {
+		f.examine(o, e, random, c)
+	}
+}
+
+// examine looks at what else there is to be said of an endpoint.
+func (f *Fleet) examine(o *outlook, e *Endpoint, random Random, c *candidate) {
+	var facts facts
+	e.facts.load(&facts)
 	own := e.inFlight()
 	errorRate := o.errorRate(&facts)
-	c := candidate{index: i}
-	c.cost, c.queue = e.estimate(o, &facts, float64(own), errorRate)
-	weight, weighed := 1.0, false
-	if e.settled.Load() != o.params {
-		c.passedOver = e.held(o, own)
-		c.untried = e.InProbation()
-		weight = f.group.relative(e.weight(o))
-		if weighed = weight < 1 && unit(random) >= weight; weighed {
-			// With probability w the endpoint competes as an equal, which gives it
-			// the part w of its fair share. Else its cost is scaled up: it still
-			// takes what others have no room for, but an idle fleet, whose costs
-			// are all alike, does not turn the smallest difference into a step.
-			c.cost /= weight
-		}
+	if errorRate > 0 {
+		c.cost *= penalty(errorRate)
+	}
+	c.passedOver = e.held(o, own)
+	c.untried = e.InProbation()
+	weight := f.group.relative(e.weight(o))
+	weighed := weight < 1 && unit(random) >= weight
+	if weighed {
+		// With probability w the endpoint competes as an equal, which gives it
+		// the part w of its fair share. Else its cost is scaled up: it still
+		// takes what others have no room for, but an idle fleet, whose costs
+		// are all alike, does not turn the smallest difference into a step.
+		c.cost /= weight
 	}
 	if !o.panicking {
 		c.passedOver |= e.filtered(o, &facts, errorRate)
 	}
 	if o.explanation != nil {
-		o.explanation.look(o, e, &facts, own, &c, weight, weighed)
+		o.explanation.look(o, e, &facts, c, weight, weighed)
 	}
-	return c
 }
 
 // unit is a random number in [0, 1).
@@ -219,8 +238,8 @@ func (e *Endpoint) filtered(o *outlook, f *facts, errorRate float64) Reason {
 	if errorRate > p.ErrorRateThreshold {
 		r |= ErrorRate
 	}
-	if p.UtilizationThreshold > 0 && f.utilization > p.UtilizationThreshold &&
-		f.utilization*o.fade(f.reportedAt) > p.UtilizationThreshold {
+	if used := float64(f.utilization); p.UtilizationThreshold > 0 && used > p.UtilizationThreshold &&
+		used*o.fade(f.reportedAt) > p.UtilizationThreshold {
 		r |= Utilization
 	}
 	if until := e.pushbackUntil.Load(); until != 0 && o.now < until {
@@ -270,7 +289,7 @@ type draw struct {
 }
 
 func (d *draw) next(random Random) int {
-	k := below(random, d.n-d.count)
+	k := below(uint32(random.Uint64()>>32), d.n-d.count)
 	// The k-th of those not drawn yet.
 	for _, drawn := range d.drawn[:d.count] {
 		if drawn <= k {
@@ -292,7 +311,6 @@ func (d *draw) took(k int) {
 	d.count++
 }
 
-// below returns a random number in [0, n). Its bias is below n/2^32.
-func below(random Random, n int) int {
-	return int((random.Uint64() >> 32) * uint64(n) >> 32)
-}
+// below returns a random number in [0, n) made from random bits. Its bias is
+// below n/2^32.
+func below(bits uint32, n int) int { return int(uint64(bits) * uint64(n) >> 32) }

@@ -29,11 +29,13 @@ func (l *freshList) use(slot uint64, e *Endpoint) {
 	l.ring[slot].CompareAndSwap(e, nil)
 }
 
-// freshest is the cheapest of the endpoints that answered last, and where in
-// the list it is. Its index is -1 if there is none that is not passed over.
-func (f *Fleet) freshest(o *outlook, random Random) (best candidate, slot uint64) {
+// freshest sets best to the cheapest of the endpoints that answered last, and
+// returns where in the list it is. Its index is -1 if there is none that is not
+// passed over.
+func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint64) {
 	best.index = -1
 	var (
+		c     candidate
 		l     = &f.group.fresh
 		added = l.added.Load()
 		left  = o.params.FreshCandidates
@@ -52,10 +54,10 @@ func (f *Fleet) freshest(o *outlook, random Random) (best candidate, slot uint64
 		if left--; index == best.index {
 			continue
 		}
-		c := f.candidate(o, index, random)
+		f.look(o, index, random, &c)
 		if c.passedOver == 0 && (best.index < 0 || c.cost < best.cost) {
-			best, slot = c, at
+			*best, slot = c, at
 		}
 	}
-	return best, slot
+	return slot
 }

@@ -115,9 +115,10 @@ type census struct {
 }
 
 func (c *census) count(o *outlook, e *Endpoint) {
-	f := e.facts.load()
+	var f facts
+	e.facts.load(&f)
 	if known := o.fade(f.perRequestAt); known > 0 && f.perRequest > 0 {
-		c.logPerRequest += known * log(f.perRequest)
+		c.logPerRequest += known * log(float64(f.perRequest))
 		c.timed += known
 	}
 	if known := o.fade(f.reportedAt); known > 0 {
@@ -126,7 +127,7 @@ func (c *census) count(o *outlook, e *Endpoint) {
 		case f.inFlight >= 0:
 			all = float64(f.inFlightMean)
 		case f.utilization >= 0:
-			all = own + utilizationQueue(f.utilization)
+			all = own + utilizationQueue(float64(f.utilization))
 		default:
 			all = own
 		}

@@ -33,7 +33,7 @@ func (e *Endpoint) Reported(now int64, r Report) {
 	e.expectQueue(now)
 	e.prove(now)
 	e.settle(&view)
-	e.facts.store(&old, &e.known)
+	e.facts.store(&old, &e.known, view.window)
 }
 
 // report takes in a report, and tells whether it says anything new of how long
@@ -45,6 +45,7 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 	}
 	if e.draining.Load() != r.Draining {
 		e.draining.Store(r.Draining)
+		e.unsettle()
 	}
 	k := &e.known
 	if *r == e.lastReport && now-k.reportedAt < repeats {
@@ -53,13 +54,18 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 	e.lastReport = *r
 	known := o.fade(k.reportedAt)
 	if valid(r.Utilization) {
-		k.utilization = r.Utilization
+		k.utilization = float32(min(r.Utilization, math.MaxFloat32))
+		if most := o.params.UtilizationThreshold; most > 0 && r.Utilization > most {
+			e.unsettle()
+		}
 		if valid(r.RPS) {
 			news = e.capacity.report(r.Utilization, r.RPS, o.fade(k.perRequestAt))
 		}
 	}
 	if r.RPS > 0 && valid(r.EPS) {
-		k.reportedErrorRate = min(r.EPS/r.RPS, 1)
+		if k.reportedErrorRate = float32(min(r.EPS/r.RPS, 1)); k.reportedErrorRate > 0 {
+			e.unsettle()
+		}
 	}
 	if valid(r.InFlight) {
 		n := min(r.InFlight, math.MaxFloat32)
@@ -68,7 +74,8 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 	}
 	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
 		// The server has seen what this client has begun until now.
-		k.reportedAt, k.begunByThen = now, e.begun.Load()
+		begun, _ := e.calls.load()
+		k.reportedAt, k.begunByThen = now, begun
 	}
 	return news
 }
@@ -86,10 +93,9 @@ func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 // reportIfWorse takes in a report that came with a failure, unless it would
 // make the endpoint look better. The caller holds e.mu.
 func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
-	own := float64(e.inFlight())
 	old, oldCapacity, oldMean, wasDraining := e.known, e.capacity, e.inFlightMean, e.draining.Load()
 	started, oldLog, oldReport := e.startedAt.Load(), e.logPerRequest, e.lastReport
-	before := e.cost(o, &e.known, own)
+	before := e.cost(o, &e.known)
 
 	news := e.report(o, r)
 	if e.startedAt.Load() != started {
@@ -99,10 +105,11 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 		e.combine(o)
 	}
 	e.expectQueue(o.now)
-	if e.cost(o, &e.known, own) < before || (wasDraining && !r.Draining) {
+	if e.cost(o, &e.known) < before || (wasDraining && !r.Draining) {
 		e.known, e.capacity, e.inFlightMean, e.logPerRequest = old, oldCapacity, oldMean, oldLog
 		e.lastReport = oldReport // else an answer that says the same would be no news
 		e.draining.Store(wasDraining)
+		e.unsettle()
 	}
 }
 
@@ -121,7 +128,7 @@ func (e *Endpoint) age(now int64, uptime time.Duration) {
 		e.uptime = uptime
 	case e.uptime == 0:
 		e.startedAt.Store(started)
-		e.settled.Store(nil)
+		e.unsettle()
 		e.uptime = uptime
 	case uptime > e.uptime:
 		e.uptime = uptime
@@ -178,8 +185,8 @@ func (c *capacity) observe(g *curve, o *outlook, logLatency, logQueue float64) {
 	if c.perUnit.samples == 0 {
 		return
 	}
-	d, chance := c.doubt(o)
-	trust := chance / (d*d + chance)
+	_, square, chance := c.doubt(o)
+	trust := chance / (square + chance)
 	c.deviation.add(g.learn(logLatency-c.logPerUnit, logQueue, trust), o.fade(c.checkedAt), enoughDeviations)
 	c.checkedAt = o.now
 }
@@ -192,17 +199,18 @@ func (c *capacity) logPerRequest(g *curve, o *outlook) (float64, bool) {
 	if c.perUnit.samples == 0 || g.drain.count.Load() == 0 {
 		return 0, false
 	}
-	d, chance := c.doubt(o)
-	d *= d * d / (d*d + chance)
-	return c.logPerUnit + g.drain.value() + d, true
+	d, square, chance := c.doubt(o)
+	return c.logPerUnit + g.drain.value() + d*square/(square+chance), true
 }
 
 // doubt is by how much the calls of late deviate from what the server's account
-// would have them take, and the square of what chance can make of that.
-func (c *capacity) doubt(o *outlook) (deviation, chance float64) {
+// would have them take. Its square is to be compared with what chance can make
+// of that, both being multiples of the same.
+func (c *capacity) doubt(o *outlook) (deviation, square, chance float64) {
 	known := o.fade(c.checkedAt)
 	if known == 0 {
-		return 0, 1
+		return 0, 0, 1
 	}
-	return known * c.deviation.value, believable + 1/c.deviation.samples
+	deviation = known * c.deviation.value
+	return deviation, deviation * deviation * c.deviation.samples, believable*c.deviation.samples + 1
 }

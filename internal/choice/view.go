@@ -19,19 +19,24 @@ type View struct {
 
 // View reports what is known of the endpoint at the time now.
 func (e *Endpoint) View(now int64) View {
-	o, f := e.group.outlook(now), e.facts.load()
+	o := e.group.outlook(now)
+	var f facts
+	e.facts.load(&f)
+	begun, own := e.calls.load()
 	v := View{
-		InFlight:    int(e.inFlight()),
-		Picks:       e.begun.Load(),
+		InFlight:    int(own),
 		ErrorRate:   o.errorRate(&f),
 		Utilization: math.NaN(),
 		Weight:      e.group.relative(e.weight(&o)),
 		HeldBack:    e.filtered(&o, &f, o.errorRate(&f)),
 	}
 	if f.utilization >= 0 && o.fade(f.reportedAt) > 0 {
-		v.Utilization = f.utilization
+		v.Utilization = float64(f.utilization)
 	}
 	e.mu.Lock()
+	// Whoever watches looks more than once in 2^32 calls.
+	e.begun += uint64(begun - uint32(e.begun))
+	v.Picks = e.begun
 	v.Successes, v.Failures, v.Cancels = e.successes, e.failures, e.cancels
 	if e.uptime > 0 {
 		v.Uptime = time.Duration(now - e.startedAt.Load())
@@ -48,7 +53,7 @@ func (e *Endpoint) View(now int64) View {
 	}
 	if s := e.silence(now); s > int64(time.Second) {
 		perRequest := o.perRequest(&f)
-		if float64(s) >= perRequest*(e.queue(&o, &f, float64(v.InFlight), perRequest)+1) {
+		if float64(s) >= perRequest*(e.queue(&o, &f, begun, float64(own), perRequest)+1) {
 			v.HeldBack |= Silent
 		}
 	}

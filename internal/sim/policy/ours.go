@@ -90,7 +90,7 @@ func (o *ours) Done(now int64, call int32, out *sim.Outcome) {
 	if out.Report != nil {
 		outcome.Report, outcome.HasReport = choice.Report(*out.Report), true
 	}
-	c.endpoint.End(now, c.core, outcome)
+	c.endpoint.End(now, c.core, &outcome)
 }
 
 func (o *ours) Reported(now int64, server int32, r *sim.Report) {

@@ -1,0 +1,113 @@
+package choice
+
+import (
+	"math"
+	"sync/atomic"
+)
+
+// facts are what the cost is computed from. A time of 0 says "never", and a
+// negative number "unknown".
+type facts struct {
+	perRequest   float32 // ns that one queued request adds to the latency
+	inFlightMean float32 // how many are usually there
+	perRequestAt int64
+
+	// What the server said of itself, all at reportedAt.
+	inFlight          float32
+	begunByThen       uint32 // how many calls this client had begun, modulo 2^32
+	utilization       float32
+	reportedErrorRate float32
+	reportedAt        int64
+
+	errorRate float32 // of this client's own calls, 0 to 1
+	errorAt   int64
+}
+
+var nothingKnown = facts{utilization: -1, inFlight: -1}
+
+// published holds facts for readers that take no lock. Words are read one by
+// one, so a reader may see an update half done; each word is valid alone. An
+// atomic store is not cheap, so what changes together shares a word: four of
+// them are written by an answer, and read by a pick.
+type published struct {
+	pace       atomic.Uint64 // perRequest and inFlightMean
+	paceAt     atomic.Int64
+	queue      atomic.Uint64 // inFlight and begunByThen
+	reportedAt atomic.Int64
+
+	utilization atomic.Uint32
+	errors      atomic.Uint64 // errorRate and reportedErrorRate
+	errorAt     atomic.Int64
+}
+
+func twoFloats(a, b float32) uint64 {
+	return uint64(math.Float32bits(a))<<32 | uint64(math.Float32bits(b))
+}
+
+func floats(word uint64) (a, b float32) {
+	return math.Float32frombits(uint32(word >> 32)), math.Float32frombits(uint32(word))
+}
+
+// paceSlack is by how much perRequestAt may lag behind, a power of two of parts of
+// the decay window: news that comes every moment is not worth a store each time.
+const paceSlack = 10
+
+// store publishes what differs from old. Window is the decay window.
+func (p *published) store(old, f *facts, window int64) {
+	if f.perRequest != old.perRequest || f.inFlightMean != old.inFlightMean {
+		p.pace.Store(twoFloats(f.perRequest, f.inFlightMean))
+	}
+	if age := f.perRequestAt - p.paceAt.Load(); age < 0 || age > window>>paceSlack {
+		p.paceAt.Store(f.perRequestAt)
+	}
+	if f.inFlight != old.inFlight || f.begunByThen != old.begunByThen {
+		p.queue.Store(uint64(math.Float32bits(f.inFlight))<<32 | uint64(f.begunByThen))
+	}
+	if f.reportedAt != old.reportedAt {
+		p.reportedAt.Store(f.reportedAt)
+	}
+	if f.utilization != old.utilization {
+		p.utilization.Store(math.Float32bits(f.utilization))
+	}
+	if f.errorRate != old.errorRate || f.reportedErrorRate != old.reportedErrorRate {
+		p.errors.Store(twoFloats(f.errorRate, f.reportedErrorRate))
+	}
+	if f.errorAt != old.errorAt {
+		p.errorAt.Store(f.errorAt)
+	}
+}
+
+// atLeast is the closest number that is not less: a failure that is rounded down
+// would pay.
+func atLeast(x float64) float32 {
+	near := float32(x)
+	if float64(near) < x {
+		near = math.Nextafter32(near, math.MaxFloat32)
+	}
+	return near
+}
+
+// init publishes that nothing is known.
+func (p *published) init() {
+	p.store(&facts{}, &nothingKnown, 0)
+}
+
+// loadCost reads what the cost of an endpoint without errors is computed from.
+func (p *published) loadCost(f *facts) {
+	f.perRequest, f.inFlightMean = floats(p.pace.Load())
+	f.perRequestAt = p.paceAt.Load()
+	queue := p.queue.Load()
+	f.inFlight, f.begunByThen = math.Float32frombits(uint32(queue>>32)), uint32(queue)
+	f.reportedAt = p.reportedAt.Load()
+	if f.inFlight < 0 {
+		f.utilization = math.Float32frombits(p.utilization.Load())
+	}
+}
+
+// load reads all.
+func (p *published) load(f *facts) {
+	p.loadCost(f)
+	f.utilization = math.Float32frombits(p.utilization.Load())
+	f.errorRate, f.reportedErrorRate = floats(p.errors.Load())
+	f.errorAt = p.errorAt.Load()
+}
