@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/balancer/endpointsharding"
 	"google.golang.org/grpc/balancer/pickfirst"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/resolver"
 	"google.golang.org/grpc/serviceconfig"
 
 	"github.com/evenkeel/evenkeel/internal/choice"
@@ -42,6 +43,7 @@ func WithMonitor(m *Monitor) Option {
 type builder struct {
 	monitor   *Monitor
 	explainer *Explainer
+	distance  func(resolver.Endpoint) time.Duration
 }
 
 func (*builder) Name() string { return Name }
@@ -63,6 +65,7 @@ func (bb *builder) Build(cc balancer.ClientConn, opts balancer.BuildOptions) bal
 		epoch:      time.Now(),
 		monitor:    bb.monitor,
 		explainer:  bb.explainer,
+		distance:   bb.distance,
 		endpoints:  make(map[*endpoint]struct{}),
 	}
 	b.group = choice.NewGroup(choice.DefaultParams(), bb.monitor != nil)
@@ -87,7 +90,8 @@ type policy struct {
 	child     balancer.Balancer
 	group     *choice.Group
 	monitor   *Monitor
-	explainer *Explainer // nil if picks are not explained
+	explainer *Explainer                            // nil if picks are not explained
+	distance  func(resolver.Endpoint) time.Duration // where the resolver does not say it; may be nil
 	settings  atomic.Pointer[settings]
 	methods   methods
 	metrics   *metrics

@@ -45,6 +45,11 @@ type Config struct {
 	// thresholds for them to be heeded, as Envoy's healthy panic threshold.
 	// 0 to 100; default 50; Off for always heeding them.
 	PanicThreshold float64
+	// DistanceWeight is how strongly near endpoints are preferred, where the
+	// resolver says how far they are (SetDistance): how much expected latency each
+	// unit of distance counts for while they are idle. The busier they are, the less
+	// it counts. 0.01 to 100; default 2; Off for not preferring any.
+	DistanceWeight float64
 	// DecayWindow is how long knowledge takes to fade to nothing without news.
 	// 1s to 1h; default 30s.
 	DecayWindow time.Duration
@@ -139,6 +144,7 @@ func (c Config) Validate() error {
 		within("freshCandidates", float64(c.FreshCandidates), 1, 16, true),
 		within("filterDraws", float64(c.FilterDraws), 2, 16, false),
 		within("panicThreshold", c.PanicThreshold, 0, 100, true),
+		within("distanceWeight", c.DistanceWeight, 0.01, 100, true),
 		lasts("decayWindow", c.DecayWindow, time.Second, time.Hour, false),
 		lasts("slowStartConfig.slowStartWindow", c.SlowStart.Window, 0, 24*time.Hour, true),
 		within("slowStartConfig.aggression", c.SlowStart.Aggression, 0.01, 100, false),
@@ -184,6 +190,7 @@ func (c Config) Params() choice.Params {
 	if c.PanicThreshold == Off {
 		p.PanicThreshold = 0
 	}
+	p.DistanceWeight = or(c.DistanceWeight, p.DistanceWeight, 0)
 	p.DecayWindow = or(c.DecayWindow, p.DecayWindow, p.DecayWindow)
 	p.SlowStartWindow = or(c.SlowStart.Window, p.SlowStartWindow, 0)
 	p.SlowStartAggression = or(c.SlowStart.Aggression, p.SlowStartAggression, 1)
@@ -223,6 +230,7 @@ type jsonConfig struct {
 	FreshCandidates                    *int       `json:"freshCandidates,omitempty"`
 	FilterDraws                        *int       `json:"filterDraws,omitempty"`
 	PanicThreshold                     *float64   `json:"panicThreshold,omitempty"`
+	DistanceWeight                     *float64   `json:"distanceWeight,omitempty"`
 	DecayWindow                        *duration  `json:"decayWindow,omitempty"`
 	SlowStart                          *jsonStart `json:"slowStartConfig,omitempty"`
 	ProbationRamp                      *duration  `json:"probationRamp,omitempty"`
@@ -247,6 +255,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		FreshCandidates:                    toJSON(c.FreshCandidates),
 		FilterDraws:                        toJSON(c.FilterDraws),
 		PanicThreshold:                     toJSON(c.PanicThreshold),
+		DistanceWeight:                     toJSON(c.DistanceWeight),
 		DecayWindow:                        (*duration)(toJSON(c.DecayWindow)),
 		ProbationRamp:                      (*duration)(toJSON(c.ProbationRamp)),
 		StreamAnswerAge:                    (*duration)(toJSON(c.StreamAnswerAge)),
@@ -280,6 +289,7 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 		FreshCandidates:                    fromJSON(j.FreshCandidates),
 		FilterDraws:                        fromJSON(j.FilterDraws),
 		PanicThreshold:                     fromJSON(j.PanicThreshold),
+		DistanceWeight:                     fromJSON(j.DistanceWeight),
 		DecayWindow:                        fromJSON((*time.Duration)(j.DecayWindow)),
 		ProbationRamp:                      fromJSON((*time.Duration)(j.ProbationRamp)),
 		StreamAnswerAge:                    fromJSON((*time.Duration)(j.StreamAnswerAge)),

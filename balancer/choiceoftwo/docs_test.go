@@ -73,6 +73,7 @@ func TestTheDefaultsInTheDocsAreThoseOfTheCode(t *testing.T) {
 		"freshCandidates":                    p.FreshCandidates,
 		"filterDraws":                        p.FilterDraws,
 		"panicThreshold":                     100 * p.PanicThreshold,
+		"distanceWeight":                     p.DistanceWeight,
 		"decayWindow":                        seconds(p.DecayWindow),
 		"slowStartConfig.slowStartWindow":    seconds(p.SlowStartWindow),
 		"slowStartConfig.aggression":         p.SlowStartAggression,
@@ -126,7 +127,7 @@ func TestTheRangesInTheDocsAreThoseOfTheCode(t *testing.T) {
 			accepts(low*0.9, false)
 		}
 	}
-	if checked != 12 {
-		t.Errorf("%d ranges were checked, want 12", checked)
+	if checked != 13 {
+		t.Errorf("%d ranges were checked, want 13", checked)
 	}
 }

@@ -51,6 +51,7 @@ func (e *endpoint) UpdateClientConnState(s balancer.ClientConnState) error {
 		e.mu.Lock()
 		e.addresses = s.ResolverState.Endpoints[0].Addresses
 		e.mu.Unlock()
+		e.core.SetDistance(e.policy.distanceOf(s.ResolverState.Endpoints[0]))
 	}
 	return e.pickFirst.UpdateClientConnState(s)
 }

@@ -144,9 +144,9 @@ const (
 
 // Candidate is an endpoint that was looked at, and its cost taken apart:
 //
-//	costMs = max(perRequestMs x (queueCalls + 1), silenceMs) x errorPenaltyFactor
+//	costMs = max(perRequestMs x (queueCalls + 1), silenceMs) x errorPenaltyFactor + distanceCostMs
 //
-// divided by the weight where WeightApplied says so.
+// where all but the distance is divided by the weight if WeightApplied says so.
 type Candidate struct {
 	Endpoint   string   `json:"endpoint"`  // its first address
 	DrawnFrom  string   `json:"drawnFrom"` // "fresh": it is one of those that answered last; "random"
@@ -154,6 +154,12 @@ type Candidate struct {
 	PassedOver []string `json:"passedOver,omitempty"` // why, as Endpoint.HeldBack says it
 
 	CostMs float64 `json:"costMs"` // what it was compared on
+
+	// DistanceMs is how long the way there and back is, as the resolver says, and
+	// DistanceCostMs what that costs now: less where the near endpoints are busy, and
+	// nothing for an endpoint that has yet to answer.
+	DistanceMs     float64 `json:"distanceMs,omitempty"`
+	DistanceCostMs float64 `json:"distanceCostMs,omitempty"`
 
 	// PerRequest is the time that each call in the queue adds. It is made from
 	// "reported capacity" (utilization over requests a second), "own calls" or
@@ -237,6 +243,7 @@ func why(x *choice.Explanation) Why {
 func candidate(l *choice.Look) Candidate {
 	c := Candidate{
 		DrawnFrom: "random", PassedOver: reasons(l.PassedOver), CostMs: l.Cost / 1e6,
+		DistanceMs: l.Distance / 1e6, DistanceCostMs: l.ByDistance / 1e6,
 		PerRequestMs: l.PerRequest / 1e6, PerRequestFrom: sources[l.PerRequestFrom],
 		PerRequestAgeMs: known(float64(l.PerRequestAge), 1e-6), PerRequestKnownPercent: 100 * l.PerRequestKnown,
 		QueueCalls: l.Queue, QueueFrom: sources[l.QueueFrom],

@@ -104,6 +104,9 @@ func newMesh(t *testing.T, config Config, n int) *mesh {
 	return newMeshOf(t, config.ServiceConfig(), servers...)
 }
 
+// mapDistance is how far the endpoints of the meshes to come are, if the resolver does not say.
+var mapDistance func(resolver.Endpoint) time.Duration
+
 // explained is the explainer of the meshes to come; usually none.
 var explained *Explainer
 
@@ -118,7 +121,7 @@ func newMeshOf(t *testing.T, serviceConfig string, servers ...*server) *mesh {
 		names = append(names, s.name)
 	}
 	m.resolver.InitialState(state(names...))
-	withBuilder(t, NewBuilder(WithMonitor(m.monitor), WithExplainer(explained)))
+	withBuilder(t, NewBuilder(WithMonitor(m.monitor), WithExplainer(explained), WithDistance(mapDistance)))
 	conn, err := grpc.NewClient("test:///service",
 		grpc.WithResolvers(m.resolver),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),

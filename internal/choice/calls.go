@@ -124,7 +124,7 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	// The first call pays for what a server sets up once, and its caller for the
 	// connection: it says little of those to come.
 	if o.OK && !c.stream && !c.cold {
-		logLatency, logQueue := log(float64(max(latency, 1))), log(c.queue+1)
+		logLatency, logQueue := log(float64(max(e.atServer(latency), 1))), log(c.queue+1)
 		e.observed.add(logLatency, logQueue, view.fade(old.perRequestAt))
 		e.observed.at = now
 		e.capacity.observe(&e.group.curve, &view, logLatency, logQueue)

@@ -25,6 +25,7 @@ type outlook struct {
 	others    float64 // calls of other clients in flight at an endpoint, usually
 	ownShare  float64 // of the calls in flight, those that are this client's
 	panicking bool
+	distances *distances // of the fleet that is picked from; nil if there are none
 
 	explanation *Explanation // nil, but for a pick now and then
 }

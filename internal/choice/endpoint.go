@@ -35,6 +35,7 @@ type Endpoint struct {
 	provenAt      atomic.Int64 // when it left probation; notProven while in it
 	pushbackUntil atomic.Int64
 	draining      atomic.Bool
+	distance      atomic.Int64 // ns there and back
 
 	latency *Histogram // of the successful calls; nil if nobody watches
 

@@ -18,8 +18,10 @@ type Look struct {
 	Best       bool // of the fresh ones it was the cheapest, or it was drawn
 	PassedOver Reason
 
-	Cost     float64 // what it was compared on
-	Expected float64 // the same, but for its weight
+	Cost       float64 // what it was compared on
+	Distance   float64 // how long the way there and back is
+	ByDistance float64 // what that adds to the cost
+	Expected   float64 // the same, but for its weight and its distance
 
 	PerRequest      float64
 	PerRequestFrom  Source
@@ -89,6 +91,8 @@ func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, c *candidate, weig
 		ErrorPenalty:      penalty(o.errorRate(f)),
 		Weight:            weight, Weighed: weighed,
 	}
+	l.Distance = float64(e.distance.Load())
+	l.ByDistance = o.farther(c)
 	if l.PerRequestKnown > 0 {
 		e.mu.Lock()
 		l.PerRequestFrom = e.perRequestFrom

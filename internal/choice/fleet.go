@@ -25,6 +25,7 @@ type Fleet struct {
 	group     *Group
 	endpoints []*Endpoint
 	picked    atomic.Bool
+	distances atomic.Pointer[distances] // nil if all are as near as each other
 }
 
 // NewFleet returns a fleet of endpoints of this group. There must be at least
@@ -68,9 +69,10 @@ func (f *Fleet) Choose(now int64, random Random) Choice {
 func (f *Fleet) pick(now int64, random Random, x *Explanation) candidate {
 	if f.due(now) {
 		f.group.refresh(now, f.endpoints)
+		f.distances.Load().refresh(f, now)
 	}
 	o := f.group.outlook(now)
-	o.explanation = x
+	o.explanation, o.distances = x, f.distances.Load()
 	if len(f.endpoints) == 1 {
 		var only candidate
 		f.look(&o, 0, random, &only)
@@ -85,12 +87,8 @@ func (f *Fleet) pick(now int64, random Random, x *Explanation) candidate {
 		return f.drawTwo(&o, random)
 	}
 	bits := random.Uint64()
-	i := below(uint32(bits>>32), len(f.endpoints)-1)
-	if i >= fresh.index {
-		i++
-	}
 	var drawn candidate
-	f.look(&o, i, random, &drawn)
+	f.look(&o, f.draw(&o, random, uint32(bits>>32), fresh.index), random, &drawn)
 	if drawn.passedOver == 0 && drawn.beats(&fresh, uint32(bits)) {
 		return drawn
 	}
@@ -100,7 +98,7 @@ func (f *Fleet) pick(now int64, random Random, x *Explanation) candidate {
 
 // drawTwo chooses of two that are drawn at random.
 func (f *Fleet) drawTwo(o *outlook, random Random) candidate {
-	i, j := two(random, len(f.endpoints))
+	i, j := f.two(o, random)
 	var a, b candidate
 	f.look(o, i, random, &a)
 	f.look(o, j, random, &b)
@@ -116,6 +114,7 @@ func (f *Fleet) due(now int64) bool {
 		for i, e := range f.endpoints {
 			e.index.Store(int32(i))
 		}
+		f.distances.Store(newDistances(f.endpoints, f.group.params().DistanceWeight))
 		return true
 	}
 	at := f.group.refreshAt.Load()
@@ -197,6 +196,8 @@ func (f *Fleet) look(o *outlook, i int, random Random, c *candidate) {
 	c.cost, c.queue = e.estimate(o, &facts, begun, float64(own))
 	if e.plain.Load() != o.params || o.explanation != nil {
 		f.examine(o, e, random, c)
+	} else if o.distances != nil {
+		c.cost += o.distances.cost(i)
 	}
 }
 
@@ -219,6 +220,9 @@ func (f *Fleet) examine(o *outlook, e *Endpoint, random Random, c *candidate) {
 		// takes what others have no room for, but an idle fleet, whose costs
 		// are all alike, does not turn the smallest difference into a step.
 		c.cost /= weight
+	}
+	if o.distances != nil {
+		c.cost += o.farther(c)
 	}
 	if !o.panicking {
 		c.passedOver |= e.filtered(o, &facts, errorRate)
@@ -265,6 +269,26 @@ func (e *Endpoint) held(o *outlook, own int64) Reason {
 		return 0
 	}
 	return Probation
+}
+
+// draw returns an endpoint that is drawn at random, other than one; bits are random.
+func (f *Fleet) draw(o *outlook, random Random, bits uint32, other int) int {
+	if o.distances != nil {
+		return o.distances.draw(random, other)
+	}
+	i := below(bits, len(f.endpoints)-1)
+	if i >= other {
+		i++
+	}
+	return i
+}
+
+// two returns two different endpoints that are drawn at random.
+func (f *Fleet) two(o *outlook, random Random) (int, int) {
+	if o.distances != nil {
+		return o.distances.two(random)
+	}
+	return two(random, len(f.endpoints))
 }
 
 // two returns two different random numbers in [0, n).

@@ -41,6 +41,10 @@ type Params struct {
 	// MaxPushback bounds how long an endpoint can ask to be passed over.
 	MaxPushback time.Duration
 
+	// DistanceWeight is for how much expected latency a unit of distance counts
+	// while what is nearer is idle. 0: no endpoint is preferred for being near.
+	DistanceWeight float64
+
 	perWindow float64 // 1/DecayWindow
 }
 
@@ -59,5 +63,6 @@ func DefaultParams() Params {
 		StreamAnswerAge:     5 * time.Second,
 		UnansweredFailures:  3,
 		MaxPushback:         30 * time.Second,
+		DistanceWeight:      2,
 	}
 }

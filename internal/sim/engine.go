@@ -196,7 +196,8 @@ func (e *engine) newClients(p Policy) {
 			}
 			c.balancer = p.New(Env{
 				Client: i, Servers: len(e.servers), Truth: &e.truth,
-				Random: newRandom(e.options.Seed, streamPolicy, i),
+				Random:   newRandom(e.options.Seed, streamPolicy, i),
+				Distance: e.distances(c.zone),
 			})
 			if prober, ok := c.balancer.(Prober); ok {
 				c.prober = prober

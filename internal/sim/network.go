@@ -3,6 +3,7 @@ package sim
 import (
 	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/evenkeel/evenkeel/internal/sim/scenario"
 )
@@ -98,4 +99,17 @@ func (s *shape) factor(now int64) float64 {
 		last = p
 	}
 	return last.Factor
+}
+
+// distances is how long the way to each server and back is for clients of a
+// zone, without the jitter; nil if nobody tells them.
+func (e *engine) distances(zone int) []time.Duration {
+	if !e.scenario.Network.Announced {
+		return nil
+	}
+	d := make([]time.Duration, len(e.servers))
+	for i := range e.servers {
+		d[i] = time.Duration(2 * e.network.delays[e.network.lane[zone][e.servers[i].zone]])
+	}
+	return d
 }

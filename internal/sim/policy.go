@@ -13,9 +13,11 @@ type Policy interface {
 // Env is what a balancer is given to work with.
 type Env struct {
 	Client  int
-	Servers int        // their numbers are 0 to Servers-1
-	Random  *rand.Rand // for this balancer alone
-	Truth   *Truth     // what no real client knows: for the oracles
+	Servers int // their numbers are 0 to Servers-1
+	// Distance is how long the way to each server and back is, if the resolver says; else nil.
+	Distance []time.Duration
+	Random   *rand.Rand // for this balancer alone
+	Truth    *Truth     // what no real client knows: for the oracles
 }
 
 // Balancer decides where one client's calls go. All times are nanoseconds

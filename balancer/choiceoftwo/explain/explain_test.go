@@ -33,6 +33,7 @@ func decisions() []*choiceoftwo.Decision {
 	slow := fresh
 	slow.Endpoint, slow.DrawnFrom, slow.Verdict, slow.CostMs, slow.PerRequestMs, slow.QueueCalls = "movie/2", "random", choiceoftwo.Lost, 119, 40, 1.5
 	slow.OwnErrorRatePercent, slow.ErrorPenaltyFactor = 1.9, 1.19
+	slow.DistanceMs, slow.DistanceCostMs = 4, 6.5
 	draining := fresh
 	draining.Endpoint, draining.DrawnFrom, draining.Verdict, draining.PassedOver = "movie/3", "random", choiceoftwo.PassedOver, []string{"draining"}
 	draining.ReportedInFlightCalls = nil

@@ -55,6 +55,9 @@ func sum(c *choiceoftwo.Candidate) string {
 	if c.WeightApplied {
 		s += fmt.Sprintf(" / %.2g for its weight", c.WeightPercent/100)
 	}
+	if c.DistanceCostMs > 0 {
+		s += fmt.Sprintf(" + %s for its distance of %s", span(c.DistanceCostMs), span(c.DistanceMs))
+	}
 	return s
 }
 

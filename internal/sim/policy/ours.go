@@ -48,6 +48,9 @@ func (o *ours) Update(now int64, listed, ready []int32) {
 		isListed[s] = true
 		if o.endpoints[s] == nil {
 			o.endpoints[s] = o.group.NewEndpoint(now)
+			if o.env.Distance != nil {
+				o.endpoints[s].SetDistance(o.env.Distance[s])
+			}
 		}
 	}
 	was := make([]bool, len(o.endpoints))

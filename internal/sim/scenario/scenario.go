@@ -76,6 +76,8 @@ type Network struct {
 	// Discovery is how long clients take to hear of a change of the fleet.
 	Discovery time.Duration `yaml:"discovery"`
 	Zones     []ZonePair    `yaml:"zones"`
+	// Announced: the resolver tells each client how far its servers are.
+	Announced bool `yaml:"announced"`
 }
 
 // ZonePair is the one-way delay between two zones, either way.
