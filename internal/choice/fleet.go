@@ -178,7 +178,7 @@ const noise = 0.1
 // bits are random.
 func (c *candidate) beats(other *candidate, bits uint32) bool {
 	mine, others := float64(bits&(1<<16-1)), float64(bits>>16)
-	if c.untried {
+	if c.untried && !other.untried {
 		// Among equals the one of which nothing is known is tried, else some of
 		// many would wait long for their first call.
 		mine = 0

@@ -124,7 +124,7 @@ func TestWhatCallsTakeIsJudgedWithoutTheWay(t *testing.T) {
 		answer(near, (i+1)*sec/10, 10*ms)
 		answer(far, (i+1)*sec/10, 50*ms)
 	}
-	if a, b := near.known.perRequest, far.known.perRequest; math.Abs(b/a-1) > 0.01 {
+	if a, b := float64(near.known.perRequest), float64(far.known.perRequest); math.Abs(b/a-1) > 0.01 {
 		t.Errorf("a request takes %v near and %v far", time.Duration(a), time.Duration(b))
 	}
 }
@@ -136,7 +136,7 @@ func TestAnOverstatedDistanceDoesNotMakeAnEndpointFast(t *testing.T) {
 	for i := range int64(30) {
 		answer(e, (i+1)*sec/10, 16*ms)
 	}
-	if got := e.known.perRequest; got < float64(ms)/2 {
+	if got := float64(e.known.perRequest); got < float64(ms)/2 {
 		t.Errorf("a request takes %v there", time.Duration(got))
 	}
 }
@@ -193,8 +193,8 @@ func TestDrawsByDistanceAreDistinctAndCoverAll(t *testing.T) {
 		if len(seen) != len(far) {
 			t.Errorf("%v: only %v were drawn", far, seen)
 		}
-		if last := d.rings[len(d.rings)-1]; last.end != len(far) || len(d.rings) > maxRings {
-			t.Errorf("%v: the rings are %+v", far, d.rings)
+		if last := &d.rings[len(d.rings)-1]; last.end != len(far) || len(d.rings) > maxRings {
+			t.Errorf("%v: the last of %d rings ends at %d", far, len(d.rings), last.end)
 		}
 	}
 }
