@@ -11,6 +11,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	v3orcapb "github.com/cncf/xds/go/xds/data/orca/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 // documented is a row of the table in docs/configuration.md.
@@ -129,5 +133,42 @@ func TestTheRangesInTheDocsAreThoseOfTheCode(t *testing.T) {
 	}
 	if checked != 13 {
 		t.Errorf("%d ranges were checked, want 13", checked)
+	}
+}
+
+// gRPC itself reads the example: a field that is misspelt would be ignored, so what
+// it says is looked at, too.
+func TestTheExampleForLanguageModelsSaysWhatItMeans(t *testing.T) {
+	data, err := os.ReadFile("../../examples/llm/service-config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := grpc.NewClient("passthrough:///model", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultServiceConfig(string(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	var example struct {
+		LoadBalancingConfig []map[string]Config
+	}
+	if err := json.Unmarshal(data, &example); err != nil {
+		t.Fatal(err)
+	}
+	got := example.LoadBalancingConfig[0][Name]
+	want := Config{
+		MetricNamesForComputingUtilization: []string{"named_metrics.kv_cache_utilization"},
+		EnableOOBLoadReport:                true,
+		OOBReportingPeriod:                 time.Second,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	// The metric that it names is what counts for the utilization.
+	r := reportOf(&v3orcapb.OrcaLoadReport{
+		CpuUtilization: 0.1, NamedMetrics: map[string]float64{"kv_cache_utilization": 0.7},
+	}, newSettings(&got).metrics)
+	if r.Utilization != 0.7 {
+		t.Errorf("the utilization is %v, want that of the KV cache, 0.7", r.Utilization)
 	}
 }

@@ -113,7 +113,8 @@ func room(o *outlook, endpoints []*Endpoint, which []int32) float64 {
 		if f.utilization >= 0 {
 			left += o.fade(f.reportedAt) * (max(1-float64(f.utilization), 0) - left)
 		}
-		sum += left
+		// Those that fail have no room either, however idle that makes them.
+		sum += left / penalty(o.errorRate(&f))
 	}
 	return sum / float64(len(which))
 }
