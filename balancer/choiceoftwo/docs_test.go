@@ -165,10 +165,8 @@ func TestTheExampleForLanguageModelsSaysWhatItMeans(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	// The metric that it names is what counts for the utilization.
-	r := reportOf(&v3orcapb.OrcaLoadReport{
-		CpuUtilization: 0.1, NamedMetrics: map[string]float64{"kv_cache_utilization": 0.7},
-	}, newSettings(&got).metrics)
-	if r.Utilization != 0.7 {
-		t.Errorf("the utilization is %v, want that of the KV cache, 0.7", r.Utilization)
+	r := &v3orcapb.OrcaLoadReport{CpuUtilization: 0.1, NamedMetrics: map[string]float64{"kv_cache_utilization": 0.7}}
+	if u := utilizationOf(r, newSettings(&got).metrics); u != 0.7 {
+		t.Errorf("the utilization is %v, want that of the KV cache, 0.7", u)
 	}
 }
