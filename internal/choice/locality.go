@@ -15,9 +15,8 @@ func (e *Endpoint) SetDistance(d time.Duration) { e.distance.Store(int64(max(d, 
 
 // distances is what a fleet has where some endpoints are farther than others.
 //
-// What a distance costs depends on the room that there is nearer: all that it
-// takes while the near endpoints are idle, and nothing while they have no room
-// left. Were it always counted as the time that it takes, near endpoints would have
+// What a distance costs depends on the room that there is nearer: its whole weight
+// while the near endpoints are idle, and nothing while they have no room left. Were it always counted as the time that it takes, near endpoints would have
 // to have queues as long as that before others are used, and then the long
 // calls, to which the way is nothing, wait for the whole of it.
 type distances struct {
