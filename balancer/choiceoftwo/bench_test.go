@@ -3,6 +3,7 @@ package choiceoftwo
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -77,6 +78,44 @@ func benchmarkPickAndDone(b *testing.B, p balancer.Picker) {
 	})
 	if best < time.Hour {
 		b.ReportMetric(float64(best)/batch, "best-ns/op")
+	}
+}
+
+// BenchmarkStartUp is what a policy takes from a resolver's first list until all
+// of its endpoints are ready and one was picked, and what it holds then.
+func BenchmarkStartUp(outer *testing.B) {
+	const n = 1000
+	for _, peer := range peers {
+		outer.Run(fmt.Sprintf("endpoints=%d/%s", n, peer.name), func(b *testing.B) {
+			b.ReportAllocs()
+			var before, after runtime.MemStats
+			held := make([]balancer.Picker, 0, b.N)
+			runtime.GC()
+			runtime.ReadMemStats(&before)
+			b.ResetTimer()
+			for range b.N {
+				p := readyPolicy(b, peer.name, peer.config, n)
+				if r, err := p.Pick(balancer.PickInfo{}); err != nil {
+					b.Fatal(err)
+				} else if r.Done != nil {
+					r.Done(balancer.DoneInfo{})
+				}
+				held = append(held, p)
+			}
+			b.StopTimer()
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(b.N)/n, "held-B/endpoint")
+			runtime.KeepAlive(held)
+		})
+	}
+}
+
+// BenchmarkClock is one read of the clock, of which a call takes two.
+func BenchmarkClock(b *testing.B) {
+	p := &policy{epoch: time.Now()}
+	for b.Loop() {
+		p.now()
 	}
 }
 

@@ -97,6 +97,7 @@ func (g *Group) NewEndpoint(now int64) *Endpoint {
 func (e *Endpoint) Reconnected() {
 	e.mu.Lock()
 	e.reconnected = true
+	e.draining.Store(false) // who takes new connections does not go
 	e.mu.Unlock()
 }
 

@@ -438,3 +438,18 @@ func TestASlowFirstAnswerDoesNotCondemn(t *testing.T) {
 		t.Errorf("an endpoint whose first answer was slow gets a share of %.2f", s[0])
 	}
 }
+
+func TestAServerThatDrainedIsCalledAgainOnceItTakesConnections(t *testing.T) {
+	_, f, now := provenFleet(t, DefaultParams(), 2)
+	e := f.Endpoint(0)
+	r := NoReport()
+	r.Draining = true
+	e.Reported(now, r)
+	if s := shares(f, now, 1000, newRandom(1)); s[0] != 0 {
+		t.Errorf("a draining server got a share of %v", s[0])
+	}
+	e.Reconnected()
+	if s := shares(f, now, 1000, newRandom(1)); s[0] == 0 {
+		t.Error("the server that took its place is never called, so it cannot say that it stays")
+	}
+}
