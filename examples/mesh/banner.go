@@ -24,7 +24,7 @@ func banner(f state.Mesh) string {
 		}
 	}
 	fmt.Fprintf(&b, "docs   %s/openapi/, to read and to try it\n", f.REST)
-	fmt.Fprintf(&b, "admin  %s/, the front door from inside\n", f.Inside)
+	fmt.Fprintf(&b, "admin  %s/, the front door from inside: routes, settings, explain, metrics\n", f.Inside)
 	fmt.Fprintf(&b, "xDS    %s\n", f.XDS)
 	fmt.Fprintf(&b, "token  %s\n\n", f.Token)
 	key := "-H 'X-API-Key: " + f.APIKey + "'"

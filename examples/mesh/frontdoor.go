@@ -15,12 +15,14 @@ import (
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/door"
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/fleet"
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/peers"
+	"github.com/evenkeel/evenkeel/gateway"
+	"github.com/evenkeel/evenkeel/gateway/telemetry/otelsetup"
 )
 
 // openDoor opens the front door. Its channels are gRPC clients like any other,
 // but for this: gRPC reads its bootstrap config from the environment when the
 // process starts, and the control plane was not there then.
-func (m *mesh) openDoor(context.Context) error {
+func (m *mesh) openDoor(ctx context.Context) error {
 	own, err := m.ca.Issue(certs.GatewayID)
 	if err != nil {
 		return err
@@ -30,9 +32,15 @@ func (m *mesh) openDoor(context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Without OTEL_ variables it makes metrics for the admin pages, and no traces.
+	if m.telemetry, err = otelsetup.New(ctx, otelsetup.Config{ServiceName: "evenkeel-mesh-door"}); err != nil {
+		return err
+	}
+	options := append(gateway.DialOptions(), m.telemetry.Telemetry.DialOptions()...)
+	options = append(options, grpc.WithResolvers(resolver))
 	conns := map[string]grpc.ClientConnInterface{}
 	for _, service := range fleet.Services() {
-		conn, err := peers.Dial(service, own, grpc.WithResolvers(resolver))
+		conn, err := peers.Dial(service, own, options...)
 		if err != nil {
 			return err
 		}
@@ -40,19 +48,20 @@ func (m *mesh) openDoor(context.Context) error {
 		conns[service] = conn
 	}
 	m.door, err = door.New(door.Config{
-		Trust:  door.Trust{JWKSFile: m.jwksFile(), APIKeySHA256: m.keys.APIKeySHA256()},
-		Conns:  conns,
-		Logger: m.log,
+		Trust:    door.Trust{JWKSFile: m.jwksFile(), APIKeySHA256: m.keys.APIKeySHA256()},
+		Conns:    conns,
+		Logger:   m.log,
+		Pipeline: m.telemetry,
 	})
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	serving, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
 	listener := m.listener
 	m.listener = nil // the door's, from here on
 	go func() {
-		err := m.door.Serve(ctx, listener)
+		err := m.door.Serve(serving, listener)
 		if err != nil {
 			m.failed <- fmt.Errorf("the front door broke: %w", err)
 		}

@@ -25,6 +25,7 @@ import (
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/load"
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/state"
 	"github.com/evenkeel/evenkeel/examples/mesh/internal/supervisor"
+	"github.com/evenkeel/evenkeel/gateway/telemetry/otelsetup"
 )
 
 const (
@@ -56,6 +57,7 @@ type mesh struct {
 	inside     net.Listener // of the door's admin pages, until the door has it
 	insideURL  string
 	door       *door.Door
+	telemetry  *otelsetup.Pipeline // of the door and its channels
 	conns      []*grpc.ClientConn
 	closeDoor  func() error // drains it
 	admin      *admin.Server
@@ -227,6 +229,11 @@ func (m *mesh) stop(force context.Context) error {
 	}
 	if m.door != nil {
 		errs = append(errs, m.door.Close())
+	}
+	if m.telemetry != nil {
+		ctx, cancel := context.WithTimeout(force, stopTimeout)
+		errs = append(errs, m.telemetry.Shutdown(ctx))
+		cancel()
 	}
 	for _, l := range []net.Listener{m.listener, m.inside} {
 		if l != nil {

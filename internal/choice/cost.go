@@ -97,7 +97,11 @@ func (e *Endpoint) queue(o *outlook, f *facts, begun uint32, own, perRequest flo
 		then := float64(f.inFlight) + min(float64(begun-f.begunByThen), own)
 		usual := float64(f.inFlightMean)*(1-o.ownShare) + own
 		news := freshness(float64(o.now-f.reportedAt), inFlightMemory*perRequest+1)
-		return max(own, unheard+known*(usual+news*(then-usual)-unheard))
+		n := unheard + known*(usual+news*(then-usual)-unheard)
+		if n < own {
+			n = own
+		}
+		return n
 	case f.utilization >= 0:
 		return own + o.others + known*(utilizationQueue(float64(f.utilization))-o.others)
 	}
@@ -110,7 +114,9 @@ func (e *Endpoint) queue(o *outlook, f *facts, begun uint32, own, perRequest flo
 // 1/(1+x+x^2/2), without its price: x, which is age/memory, takes no division of
 // its own. Both are in ns; memory is more than 0.
 func freshness(age, memory float64) float64 {
-	age = max(age, 0)
+	if age < 0 {
+		age = 0
+	}
 	m2 := memory * memory
 	return m2 / (m2 + age*(memory+age*0.5))
 }

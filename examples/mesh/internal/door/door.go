@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"time"
 
 	"google.golang.org/grpc"
@@ -28,6 +29,8 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/admin"
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/retry"
+	"github.com/evenkeel/evenkeel/gateway/telemetry"
+	"github.com/evenkeel/evenkeel/gateway/telemetry/otelsetup"
 )
 
 // Config says what a door serves, and to whom.
@@ -38,6 +41,9 @@ type Config struct {
 	Conns map[string]grpc.ClientConnInterface
 	// Logger takes what goes wrong in the door itself.
 	Logger *slog.Logger
+	// Pipeline takes what the door does, and shows it at /metrics on its admin
+	// pages. Nil: nothing is told. Whoever made it shuts it down.
+	Pipeline *otelsetup.Pipeline
 }
 
 // Trust says whose credentials hold.
@@ -87,9 +93,15 @@ func (d *Door) open(config Config) error {
 	if err != nil {
 		return err
 	}
+	var told *telemetry.Telemetry
+	var metrics map[string]http.Handler
+	if p := config.Pipeline; p != nil {
+		told, metrics = p.Telemetry, map[string]http.Handler{"/metrics": p.Metrics}
+	}
 	d.gateway, err = gateway.New(gateway.Config{
 		Authenticators: []auth.Authenticator{d.tokens, apiKeys},
 		Logger:         config.Logger,
+		Telemetry:      told,
 		Timeouts:       gateway.Timeouts{Call: callTimeout},
 		Drain:          gateway.Drain{Timeout: drainTimeout},
 		OpenAPI:        &gateway.OpenAPI{Title: "The mesh", Version: "1.0.0", Description: "Films, who makes them and who is in them."},
@@ -97,7 +109,7 @@ func (d *Door) open(config Config) error {
 	if err != nil {
 		return err
 	}
-	if d.admin, err = admin.New(d.gateway, admin.Config{Profiles: true}); err != nil {
+	if d.admin, err = admin.New(d.gateway, admin.Config{Profiles: true, Handlers: metrics}); err != nil {
 		return err
 	}
 	for service, conn := range config.Conns {
