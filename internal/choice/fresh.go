@@ -11,6 +11,7 @@ import "sync/atomic"
 // an entry that is lost in a race costs one pick a candidate, and no more.
 type freshList struct {
 	added atomic.Uint64
+	_     cacheLine
 	ring  [freshRing]atomic.Pointer[Endpoint]
 }
 

@@ -21,11 +21,18 @@ type Group struct {
 	panicking  atomic.Bool // the filters would leave too few
 	refreshAt  atomic.Int64
 
+	// What every call writes is kept off the cache lines that every pick reads.
+	_     cacheLine
 	fresh freshList
+	_     cacheLine
 	curve curve
+	_     cacheLine
 
 	inFlight, own pooled // calls at an endpoint: all, and this client's
 }
+
+// cacheLine is room between fields that different processors write and read.
+type cacheLine [128]byte
 
 // float is a float64 that may be read and written concurrently.
 type float struct{ bits atomic.Uint64 }
