@@ -148,7 +148,7 @@ func (e *Endpoint) failed(now int64, o *Outcome) {
 	}
 	if o.Heard {
 		e.unanswered = 0
-	} else if e.unanswered++; e.unanswered >= view.params.UnansweredFailures {
+	} else if e.unanswered++; int(e.unanswered) >= view.params.UnansweredFailures {
 		e.provenAt.Store(notProven)
 	}
 	e.facts.store(&old, &e.known, view.window)

@@ -14,8 +14,9 @@ import (
 // lock; what a finished call or a report teaches is written under a lock that
 // this endpoint alone has.
 type Endpoint struct {
-	group *Group
-	index atomic.Int32 // in the newest fleet that was picked from
+	group    *Group
+	index    atomic.Int32 // in the newest fleet that was picked from
+	draining atomic.Bool
 
 	// Written by every pick and every finished call. One more atomic operation
 	// here is one more in every call, so two counts share a word.
@@ -34,7 +35,6 @@ type Endpoint struct {
 	startedAt     atomic.Int64 // when the server started; until it says so, when it was first seen
 	provenAt      atomic.Int64 // when it left probation; notProven while in it
 	pushbackUntil atomic.Int64
-	draining      atomic.Bool
 	distance      atomic.Int64 // ns there and back
 
 	latency *Histogram // of the successful calls; nil if nobody watches
@@ -47,11 +47,11 @@ type Endpoint struct {
 	capacity      capacity
 	inFlightMean  mean
 	logPerRequest float64 // of known.perRequest
-	unanswered    int     // failures in a row without an answer
 	lastReport    Report
 	uptime        time.Duration // the last one reported; 0 if none was
-	reconnected   bool          // since the last report that had an uptime
 
+	unanswered     int32  // failures in a row without an answer
+	reconnected    bool   // since the last report that had an uptime
 	perRequestFrom Source // what known.perRequest is made from, for explanations
 
 	begun, successes, failures, cancels uint64 // totals, for whoever watches
