@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -52,6 +53,13 @@ func (l *library) callCount() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.calls)
+}
+
+// methods returns the names of the methods that were called, in order.
+func (l *library) methods() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.calls)
 }
 
 func (l *library) lastRequest() proto.Message {

@@ -170,7 +170,9 @@ type Limits struct {
 	QueryParameters int
 
 	// Connections bounds the connections that [Gateway.Serve] has open at
-	// once; more wait to be accepted. Up to 1,000,000; default 10,000.
+	// once. For one more, the one is closed that has asked for nothing for
+	// longest; where all are being answered, it waits. Up to 1,000,000; default
+	// 10,000.
 	Connections int
 
 	// StreamsPerConnection bounds the concurrent requests of one HTTP/2

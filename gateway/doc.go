@@ -24,8 +24,8 @@
 //     `-`, `_`, `.` or `~`, a new one otherwise. The id goes out in the same
 //     header, upstream in the metadata x-request-id, and into the log.
 //  2. A URL that is too long is answered 414.
-//  3. The path is resolved to a method: 404, or 405 with Allow. HEAD is
-//     answered like GET, OPTIONS with Allow. X-HTTP-Method-Override is not
+//  3. The path is resolved to a method: 404, or 405 with Allow; 400 if it has a
+//     segment `.` or `..`. HEAD is answered like GET, OPTIONS with Allow. X-HTTP-Method-Override is not
 //     looked at. From here on only the method counts, however the path was
 //     written.
 //  4. The caller is authenticated: 401 if credentials do not hold, 400 if there

@@ -196,9 +196,9 @@ func dialLibrary(t testing.TB, l *library) closer {
 	server := grpc.NewServer()
 	testv1.RegisterLibraryServiceServer(server, l)
 	go func() { _ = server.Serve(listener) }()
-	conn, err := grpc.NewClient("passthrough:///library",
+	conn, err := grpc.NewClient("passthrough:///library", append(gateway.DialOptions(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))...)
 	if err != nil {
 		t.Fatal(err)
 	}

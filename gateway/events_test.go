@@ -104,7 +104,7 @@ func TestAFastBackendWaitsForASlowReader(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second) // in fake time; below Timeouts.Write
 		sent := r.books.sent.Load()
-		if sent == 0 || sent > 20_000 {
+		if sent == 0 || sent > 50_000 { // the window of DialOptions holds some 28,000
 			t.Errorf("the backend has sent %d messages to one who reads none", sent)
 		}
 		_ = resp.Body

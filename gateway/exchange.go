@@ -131,6 +131,9 @@ func (x *exchange) findRoute() *problem.Problem {
 		return nil // it asks for no path, only whether there is a server
 	}
 	path, escaped := route.Path(x.request.URL)
+	if route.Dotted(path, escaped) {
+		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the path has a segment `.` or `..`, which stands for another path")
+	}
 	tree := x.gateway.tree.Load()
 	x.match = tree.Match(x.request.Method, path, escaped)
 	if x.match.Found {

@@ -107,7 +107,7 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request) {
 	h[requestIDHeader] = []string{x.id}
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noStore
-	if g.draining.Load() {
+	if g.draining.Load() || ambiguous(r) {
 		// Asks the caller to come back on another connection.
 		h.Set("Connection", "close")
 	}
@@ -118,4 +118,13 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request) {
 	x.observe()
 	defer x.finish()
 	x.serve()
+}
+
+// ambiguous reports whether something in front may have seen the end of a
+// request elsewhere, so that what follows on its connection may be a part of it
+// (RFC 9112, section 6.1). net/http goes by Transfer-Encoding where there is a
+// Content-Length, too, and ignores the former in HTTP/1.0; in both cases it does
+// not tell that there was the other.
+func ambiguous(r *http.Request) bool {
+	return r.ProtoMajor == 1 && (r.ProtoMinor == 0 || len(r.TransferEncoding) > 0)
 }

@@ -1,12 +1,10 @@
 package gateway_test
 
 import (
-	"bytes"
 	"io"
 	"testing"
 
 	"golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/evenkeel/evenkeel/gateway"
 )
@@ -28,7 +26,7 @@ func TestStreamsOfOneConnectionAreBounded(t *testing.T) {
 		}
 		for id := uint32(1); id <= 5; id += 2 {
 			err := framer.WriteHeaders(http2.HeadersFrameParam{
-				StreamID: id, BlockFragment: headersOf(t, "/v1/sleep?duration=60s"), EndStream: true, EndHeaders: true,
+				StreamID: id, BlockFragment: encode(t, pseudo("GET", "/v1/sleep?duration=60s")), EndStream: true, EndHeaders: true,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -58,16 +56,4 @@ func TestStreamsOfOneConnectionAreBounded(t *testing.T) {
 			return
 		}
 	})
-}
-
-func headersOf(t *testing.T, path string) []byte {
-	t.Helper()
-	var block bytes.Buffer
-	enc := hpack.NewEncoder(&block)
-	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "door"}, {":path", path}} {
-		if err := enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return block.Bytes()
 }

@@ -8,8 +8,6 @@ import (
 	"net"
 	"net/http"
 	"time"
-
-	"golang.org/x/net/netutil"
 )
 
 // Serve answers requests that come in at listener until ctx is done. Then it
@@ -21,7 +19,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	server := g.newServer()
 	g.connectUpstreams()
 	failed := make(chan error, 1)
-	go func() { failed <- serveOn(server, listener, g.config.Limits.Connections) }()
+	go func() { failed <- serveOn(server, newConnections(listener, g.config.Limits.Connections)) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("gateway: %w", err)
@@ -30,12 +28,18 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	return g.drain(server, failed)
 }
 
-func serveOn(server *http.Server, listener net.Listener, connections int) error {
-	limited := netutil.LimitListener(listener, connections)
-	if server.TLSConfig != nil {
-		return server.ServeTLS(limited, "", "")
+func serveOn(server *http.Server, listener *connections) error {
+	server.ConnState = func(conn net.Conn, state http.ConnState) {
+		listener.changed(conn, state)
+		if state == http.StateIdle {
+			// The deadline of the last write has done its work.
+			_ = conn.SetWriteDeadline(time.Time{})
+		}
 	}
-	return server.Serve(limited)
+	if server.TLSConfig != nil {
+		return server.ServeTLS(listener, "", "")
+	}
+	return server.Serve(listener)
 }
 
 func (g *Gateway) drain(server *http.Server, failed <-chan error) error {
@@ -94,12 +98,6 @@ func (g *Gateway) newServer() *http.Server {
 			WriteByteTimeout:     c.Timeouts.Write,
 		},
 		ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelWarn),
-		ConnState: func(conn net.Conn, state http.ConnState) {
-			if state == http.StateIdle {
-				// The deadline of the last write has done its work.
-				_ = conn.SetWriteDeadline(time.Time{})
-			}
-		},
 	}
 	if c.TLS != nil {
 		server.TLSConfig = c.TLS.Clone()

@@ -293,21 +293,93 @@ func TestLargeHeadersAreRefused(t *testing.T) {
 	})
 }
 
-func TestMoreConnectionsThanAllowedWait(t *testing.T) {
-	inBubble(t, func(c *gateway.Config) { c.Limits.Connections = 1; c.Timeouts.Idle = 10 * time.Second }, func(t *testing.T, r *running) {
-		first := r.dial()
+// speak sends text on a connection of its own, which stays open.
+func (r *running) speak(t *testing.T, text string) net.Conn {
+	t.Helper()
+	conn := r.dial()
+	if _, err := io.WriteString(conn, text); err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
+func TestMoreConnectionsThanAllowedWaitForOneThatIsAnswered(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Limits.Connections = 1 }, func(t *testing.T, r *running) {
+		first := r.speak(t, "GET /v1/sleep?duration=10s HTTP/1.1\r\nHost: door\r\n\r\n")
 		defer first.Close()
-		if _, err := io.WriteString(first, "GET /v1/books HTTP/1.1\r\nHost: door\r\n\r\n"); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := bufio.NewReader(first).ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
+		synctest.Wait()
 		start := time.Now()
-		r.dial().Close() // waits to be accepted
-		if waited := time.Since(start); waited != 10*time.Second {
-			t.Errorf("the second was accepted after %v, want when the first was closed as idle", waited)
+		second := r.speak(t, "GET /v1/books HTTP/1.1\r\nHost: door\r\n\r\n")
+		defer second.Close()
+		resp, err := http.ReadResponse(bufio.NewReader(second), nil)
+		if err != nil {
+			t.Fatal(err)
 		}
+		resp.Body.Close()
+		if waited := time.Since(start); waited != 10*time.Second {
+			t.Errorf("the second was answered after %v, want when the first was", waited)
+		}
+		// The first was answered, too, before it was let go.
+		if resp, err := http.ReadResponse(bufio.NewReader(first), nil); err != nil || resp.StatusCode != 200 {
+			t.Errorf("the first: %v, %v", resp, err)
+		}
+	})
+}
+
+func TestForOneConnectionMoreTheOneGoesThatRestsForLongest(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Limits.Connections = 3 }, func(t *testing.T, r *running) {
+		const ask = "GET /v1/books HTTP/1.1\r\nHost: door\r\n\r\n"
+		silent := r.speak(t, "")
+		time.Sleep(time.Second)
+		slow := r.speak(t, "GET /v1/bo")
+		time.Sleep(time.Second)
+		asks := r.speak(t, ask)
+		reader := bufio.NewReader(asks)
+		defer asks.Close()
+		for i, gone := range []net.Conn{silent, slow} {
+			start := time.Now()
+			more := r.speak(t, ask)
+			defer more.Close()
+			if _, err := gone.Read(make([]byte, 1)); err == nil {
+				t.Errorf("%d: the one that rests for longest is answered", i)
+			}
+			if waited := time.Since(start); waited != 0 {
+				t.Errorf("%d: it went after %v", i, waited)
+			}
+			// Who asks again rests from then on.
+			if _, err := io.WriteString(asks, ask); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 - i {
+				resp, err := http.ReadResponse(reader, nil)
+				if err != nil {
+					t.Fatalf("%d: who asks was closed: %v", i, err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				resp.Body.Close()
+			}
+		}
+	})
+}
+
+func TestADrainEndsTheWaitForAConnection(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(c *gateway.Config) { c.Limits.Connections = 1 })
+		first := r.speak(t, "GET /v1/sleep?duration=10s HTTP/1.1\r\nHost: door\r\n\r\n")
+		defer first.Close()
+		synctest.Wait()
+		second := r.speak(t, "GET /v1/books HTTP/1.1\r\nHost: door\r\n\r\n")
+		defer second.Close()
+		synctest.Wait()
+		start := time.Now()
+		r.stop()
+		if _, err := second.Read(make([]byte, 1)); err == nil || time.Since(start) != 0 {
+			t.Errorf("the one that waits is told %v after %v", err, time.Since(start))
+		}
+		if err := <-r.done; err != nil {
+			t.Error(err)
+		}
+		time.Sleep(time.Second) // net/http lingers; in fake time
 	})
 }
 

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -168,31 +170,67 @@ type running struct {
 	*door
 	client *http.Client
 	dial   func() net.Conn
-	stop   context.CancelFunc
-	done   chan error
+	// dialFrom connects as a caller at an address of its own.
+	dialFrom func(netip.Addr) net.Conn
+	stop     context.CancelFunc
+	done     chan error
 }
 
 // run starts to serve. It works within a synctest bubble.
-func run(t *testing.T, change func(*gateway.Config)) *running {
+func run(t *testing.T, change func(*gateway.Config), serve ...func(*libraryService)) *running {
 	t.Helper()
-	r := &running{door: newDoor(t, change), done: make(chan error, 1)}
-	listener := bufconn.Listen(1 << 16)
+	r := &running{door: newDoor(t, change, serve...), done: make(chan error, 1)}
+	listener := &addressed{Listener: bufconn.Listen(1 << 13), from: make(chan netip.Addr, 1)}
 	ctx, stop := context.WithCancel(t.Context())
 	r.stop = stop
 	go func() { r.done <- r.Serve(ctx, listener) }()
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.DialContext(ctx) }
-	transport := &http.Transport{DialContext: dial}
+	usual := netip.MustParseAddr("192.0.2.1")
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.dial(ctx, usual) }}
 	r.client = &http.Client{Transport: transport}
-	r.dial = func() net.Conn {
-		conn, err := dial(t.Context(), "", "")
+	r.dialFrom = func(from netip.Addr) net.Conn {
+		conn, err := listener.dial(t.Context(), from)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return conn
 	}
+	r.dial = func() net.Conn { return r.dialFrom(usual) }
 	t.Cleanup(transport.CloseIdleConnections)
 	return r
 }
+
+// addressed is a listener in memory whose connections come from addresses.
+type addressed struct {
+	*bufconn.Listener
+	mu   sync.Mutex
+	from chan netip.Addr // of the connection that is accepted next
+}
+
+func (l *addressed) dial(ctx context.Context, from netip.Addr) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.from <- from
+	conn, err := l.Listener.DialContext(ctx)
+	if err != nil {
+		<-l.from
+	}
+	return conn, err
+}
+
+func (l *addressed) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return addressedConn{conn, net.TCPAddrFromAddrPort(netip.AddrPortFrom(<-l.from, 1234))}, nil
+}
+
+type addressedConn struct {
+	net.Conn
+	from net.Addr
+}
+
+func (c addressedConn) RemoteAddr() net.Addr { return c.from }
 
 func (r *running) get(ctx context.Context, target string) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, "GET", "http://door"+target, nil)
@@ -211,10 +249,10 @@ func (r *running) end() error {
 
 // inBubble runs a test in fake time. Serving starts within it, so that all of
 // its goroutines are in the bubble, and ends before it does.
-func inBubble(t *testing.T, change func(*gateway.Config), test func(t *testing.T, r *running)) {
+func inBubble(t *testing.T, change func(*gateway.Config), test func(t *testing.T, r *running), serve ...func(*libraryService)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, change)
+		r := run(t, change, serve...)
 		test(t, r)
 		if err := r.end(); err != nil {
 			t.Errorf("Serve: %v", err)

@@ -70,3 +70,21 @@ func endOf(s string, n int) int {
 	}
 	return end
 }
+
+// Dotted reports whether a path, as [Path] returns it, has a segment `.` or
+// `..`, escaped or not. Clients and proxies take such out before they send a path
+// on, each by rules of its own; what still has one means different things to
+// different readers.
+func Dotted(path string, escaped bool) bool {
+	for rest, more := path, true; more; {
+		var segment string
+		segment, rest, more = strings.Cut(rest, "/")
+		if len(segment) > len("%2e%2e") || segment == "" || segment[0] != '.' && segment[0] != '%' {
+			continue
+		}
+		if text, ok := (pathOf{escaped: escaped}).literal(segment); ok && (text == "." || text == "..") {
+			return true
+		}
+	}
+	return false
+}

@@ -295,3 +295,17 @@ func TestParamsAreFreshEachTime(t *testing.T) {
 		t.Error("a caller can change what another gets")
 	}
 }
+
+func TestDottedPathsAreFound(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/v1/..": true, "/../v1": true, "/v1/./books": true, "/v1/%2e%2E/books": true, "/v1/.%2e": true, "/v1/%2e": true, "/.": true,
+		"/": false, "/v1/...": false, "/v1/.a/..b": false, "/v1/a..": false, "/v1/%252e%252e": false, "/v1/%2e%2e%2e": false, "/v1/%2f": false, "/v1/%zz": false,
+	} {
+		if got := Dotted(path, true); got != want {
+			t.Errorf("%s: %v, want %v", path, got, want)
+		}
+	}
+	if Dotted("/v1/%2e%2e", false) {
+		t.Error("what is not escaped is decoded")
+	}
+}

@@ -1,0 +1,321 @@
+package gateway_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+
+	"github.com/evenkeel/evenkeel/gateway"
+)
+
+// Attacks by what is sent, how much of it, and how slowly.
+
+const post = "POST /v1/echo HTTP/1.1\r\nHost: door\r\nConnection: close\r\nContent-Type: application/json\r\n"
+
+// with length returns a POST of a body.
+func posted(target, body string, headers ...string) string {
+	return "POST " + target + " HTTP/1.1\r\nHost: door\r\nConnection: close\r\n" + strings.Join(append(headers, fmt.Sprintf("Content-Length: %d", len(body))), "\r\n") + "\r\n\r\n" + body
+}
+
+const asJSON = "Content-Type: application/json"
+
+func TestAttackHugeBodies(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *running) {
+		before := heap()
+		// Answered before any of it is there.
+		for _, request := range []string{
+			post + "Content-Length: 8388608\r\n\r\n",
+			post + "Content-Length: 9223372036854775807\r\n\r\n",
+			"GET /v1/books HTTP/1.1\r\nHost: door\r\nContent-Length: 8388608\r\n\r\n",
+			"GET /livez HTTP/1.1\r\nHost: door\r\nContent-Length: 8388608\r\n\r\n",
+		} {
+			start := time.Now()
+			conn := r.speak(t, request)
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := http.StatusRequestEntityTooLarge; resp.StatusCode != want && !strings.Contains(request, "livez") || time.Since(start) != 0 {
+				t.Errorf("%q: %s after %v", request, resp.Status, time.Since(start))
+			}
+			resp.Body.Close()
+			conn.Close()
+		}
+		// Those that never end are read up to the limit.
+		chunk := fmt.Sprintf("%x\r\n%s\r\n", 64<<10, strings.Repeat(" ", 64<<10))
+		var flood sync.WaitGroup
+		for range 50 {
+			flood.Go(func() {
+				conn := r.dial()
+				defer conn.Close()
+				if sent := pour(conn, post+"Transfer-Encoding: chunked\r\n\r\n", chunk); sent > 4<<20 {
+					t.Errorf("%d bytes of a body were taken", sent)
+				}
+			})
+		}
+		othersAreServed(t, r)
+		flood.Wait()
+		if n := len(r.books.methods()); n != 1 {
+			t.Errorf("the backend was called: %v", r.books.methods())
+		}
+		memoryIsBounded(t, before)
+	})
+}
+
+// pour sends first, and then more for as long as it is taken, and returns how
+// much was. A door that answers and goes on to read would take all of it.
+func pour(conn net.Conn, first, more string) int {
+	go func() { _, _ = io.Copy(io.Discard, conn) }()
+	if _, err := io.WriteString(conn, first); err != nil {
+		return 0
+	}
+	sent := 0
+	for sent < 64<<20 {
+		n, err := io.WriteString(conn, more)
+		sent += n
+		if err != nil {
+			break
+		}
+	}
+	return sent
+}
+
+func TestAttackBombs(t *testing.T) {
+	bomb := zipped(t, `{"text":"`+strings.Repeat("a", 32<<20)+`"}`)
+	deep := zipped(t, strings.Repeat("[", 900_000))
+	twice := zipped(t, bomb)
+	upload := zipped(t, `{"book":{"title":"`+strings.Repeat("a", 32<<20)+`"}}`)
+	inBubble(t, nil, func(t *testing.T, r *running) {
+		before := heap()
+		var flood sync.WaitGroup
+		for range 5 {
+			for name, c := range map[string]struct {
+				request string
+				status  int
+			}{
+				"a bomb":                  {posted("/v1/echo", bomb, asJSON, "Content-Encoding: gzip"), 413},
+				"one for a stream":        {posted("/v1/books:upload", upload, "Content-Type: application/x-ndjson", "Content-Encoding: gzip"), 413},
+				"a deep one":              {posted("/v1/echo", deep, asJSON, "Content-Encoding: gzip"), 400},
+				"a bomb in a bomb":        {posted("/v1/echo", twice, asJSON, "Content-Encoding: gzip"), 400},
+				"a bomb, coded twice":     {posted("/v1/echo", twice, asJSON, "Content-Encoding: gzip, gzip"), 415},
+				"another coding":          {posted("/v1/echo", bomb, asJSON, "Content-Encoding: zstd"), 415},
+				"codings on two lines":    {posted("/v1/echo", twice, asJSON, "Content-Encoding: gzip", "Content-Encoding: gzip"), 415},
+				"a coding of no coding":   {posted("/v1/echo", bomb, asJSON, "Content-Encoding: identity"), 400},
+				"a coding on the way":     {posted("/v1/echo", bomb, asJSON, "Transfer-Encoding: gzip, chunked"), 501},
+				"what only claims to be":  {posted("/v1/echo", "{}", asJSON, "Content-Encoding: gzip"), 400},
+				"one that is cut off":     {posted("/v1/echo", bomb[:len(bomb)/2], asJSON, "Content-Encoding: gzip"), 413},
+				"a small one, as it is":   {posted("/v1/echo", zipped(t, "{}"), asJSON, "Content-Encoding: gzip"), 200},
+				"a sum that is not right": {posted("/v1/echo", zipped(t, "{}")[:18]+"\x00\x00\x00\x00\x00\x00\x00\x00", asJSON, "Content-Encoding: gzip"), 400},
+			} {
+				flood.Go(func() {
+					if replies := r.raw(c.request); len(replies) != 1 || replies[0].status != c.status {
+						t.Errorf("%s: %d answers, %+v; want %d", name, len(replies), replies, c.status)
+					}
+				})
+			}
+		}
+		othersAreServed(t, r)
+		flood.Wait()
+		memoryIsBounded(t, before)
+		othersAreServed(t, r)
+	})
+}
+
+// What two readers could read as two things is refused.
+func TestAttackBodiesThatMeanTwoThings(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, r *running) {
+		for _, body := range []string{
+			`{"text":"a"} x`, `{"text":"a"}{"text":"b"}`, `{"text":"a"}}`, `{"text":"a"},`, `{"text":"a"}` + "\x00", `[]`, `"a"`, `null`, `5`, `{`,
+			`{"text":"a","text":"b"}`, `{"text":"a","te\u0078t":"b"}`, `{"int32Value":1,"int32_value":2}`, `{"nested":{"number":1,"number":2}}`,
+			`{"counts":{"a":1,"a":2}}`, `{"counts":{"a":1,"\u0061":2}}`, `{"anything":{"a":1,"a":2}}`,
+			"{\"text\":\"a\xff\"}", "\ufeff{}", `{'text':'a'}`, `{text:"a"}`, `{"text":"a",}`, `{"text":"a" /* c */}`, "{\"text\":\"a\nb\"}",
+			`{"text":"\ud800"}`, `{"int32Value":1e99}`, `{"int32Value":01}`, `{"int32Value":0x1}`, `{"int32Value":1_0}`, `{"doubleValue":NaN}`, `{"doubleValue":1e999}`,
+			`{"__proto__":{"a":1}}`, `{"@type":"x"}`, `{"Text":"a"}`, `{"text ":"a"}`,
+			strings.Repeat("[", 500_000), strings.Repeat(`{"nested":`, 20_000), `{"nested":{` + strings.Repeat(`"deeper":{`, 20_000) + strings.Repeat("}", 20_002),
+			`{"anything":` + strings.Repeat("[", 20_000) + strings.Repeat("]", 20_000) + "}", `{"text":"` + strings.Repeat(`\u0000`, 10),
+		} {
+			a := r.one(t, posted("/v1/echo", body, asJSON))
+			var p problem
+			if err := json.Unmarshal([]byte(a.body), &p); err != nil || a.status != 400 || p.Status != 400 {
+				t.Errorf("%q: %d %s", brief(body), a.status, brief(a.body))
+			}
+			wantNoInternals(t, a.body)
+		}
+		// Of no type that a form of another site could send.
+		for _, contentType := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain; application/json", "application/json, text/plain", "application/json; charset=utf-7", ""} {
+			if a := r.one(t, posted("/v1/echo", `{"text":"a"}`, "Content-Type: "+contentType)); a.status != 415 {
+				t.Errorf("%q: %d", contentType, a.status)
+			}
+		}
+		if n := r.books.callCount(); n != 0 {
+			t.Errorf("the backend was called: %v", r.books.lastRequest())
+		}
+		othersAreServed(t, r)
+	})
+}
+
+func TestAttackHugeHeaders(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.UnencryptedHTTP2 = true }, func(t *testing.T, r *running) {
+		before := heap()
+		const get = "GET /v1/books HTTP/1.1\r\nHost: door\r\n"
+		for name, c := range map[string]struct {
+			request string
+			status  int
+		}{
+			"one that is long":      {get + "X-Long: " + strings.Repeat("a", 30<<10) + "\r\n\r\n", 431},
+			"many that are short":   {get + strings.Repeat("X-A: b\r\n", 5_000) + "\r\n", 431},
+			"many names":            {get + names(3_000) + "\r\n", 431},
+			"a line without an end": {"GET /" + strings.Repeat("a", 40<<10), 431},
+			"a long path":           {"GET /v1/echo/text/" + strings.Repeat("a", 9_000) + " HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n", 414},
+			"a long query":          {"GET /v1/books?page_token=" + strings.Repeat("a", 9_000) + " HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n", 414},
+			"many parameters":       {"GET /v1/echo?" + strings.Repeat("names=a&", 500) + " HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n", 400},
+			"a deep parameter":      {"GET /v1/echo?nested" + strings.Repeat(".deeper", 500) + ".number=1 HTTP/1.1\r\nHost: door\r\nConnection: close\r\n\r\n", 400},
+			"a long token":          {get + "Connection: close\r\nAuthorization: Bearer " + strings.Repeat("a", 12<<10) + "\r\n\r\n", 401},
+		} {
+			if a := r.one(t, c.request); a.status != c.status {
+				t.Errorf("%s: %d, want %d", name, a.status, c.status)
+			}
+		}
+		// In HTTP/2 a header that was sent once is sent again in one byte.
+		small := append(pseudo("GET", "/v1/books"), field{"x-long", strings.Repeat("a", 3_000)})
+		for range 4_000 {
+			small = append(small, field{"x-long", strings.Repeat("a", 3_000)})
+		}
+		if a := r.frames(t, small, ""); !a.reset && a.status != 431 {
+			t.Errorf("12 MB of headers in some 7 kB: %d", a.status)
+		}
+		othersAreServed(t, r)
+		memoryIsBounded(t, before)
+	})
+}
+
+// names returns headers that all have another name.
+func names(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "X-%d: a\r\n", i)
+	}
+	return b.String()
+}
+
+func TestAttackSlowBodiesOfMany(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Timeouts.ReadBody = 5 * time.Second }, func(t *testing.T, r *running) {
+		before, start := heap(), time.Now()
+		var slow sync.WaitGroup
+		for i := range 100 {
+			framing := "Content-Length: 1000\r\n\r\n"
+			if i%2 == 0 {
+				framing = "Transfer-Encoding: chunked\r\n\r\n3e8\r\n"
+			}
+			conn := r.speak(t, post+framing)
+			defer conn.Close()
+			trickled := trickle(conn, " ")
+			slow.Go(func() {
+				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil || resp.StatusCode != http.StatusRequestTimeout || time.Since(start) != 5*time.Second {
+					t.Errorf("a slow body: %v, %v after %v", resp, err, time.Since(start))
+				}
+				conn.Close()
+				<-trickled
+			})
+		}
+		othersAreServed(t, r)
+		slow.Wait()
+		othersAreServed(t, r)
+		memoryIsBounded(t, before)
+	})
+}
+
+// Those who ask and do not read hold what fits into their connection and into
+// the window of their call upstream, see DialOptions, and that for a time. What
+// all of them ask for here are some 55 MB.
+func TestAttackSlowReadersOfMany(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Timeouts.Write = 5 * time.Second }, func(t *testing.T, r *running) {
+		before := heap()
+		for range 10 {
+			conn := r.speak(t, "GET /v1/books:watch?count=100000 HTTP/1.1\r\nHost: door\r\n\r\n")
+			defer conn.Close()
+		}
+		time.Sleep(time.Second)
+		othersAreServed(t, r)
+		memoryGrewByLessThan(t, 40<<20, before)
+		sent := r.books.sent.Load()
+		time.Sleep(time.Minute)
+		if more := r.books.sent.Load(); more > sent || sent > 10*50_000 {
+			t.Errorf("%d messages were taken for callers that do not read, and %d later", sent, more-sent)
+		}
+		othersAreServed(t, r)
+	})
+}
+
+// In HTTP/2 a caller says how much it takes, and may say: nothing.
+func TestAttackAWindowOfNothing(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.UnencryptedHTTP2, c.Timeouts.Write = true, 5*time.Second }, func(t *testing.T, r *running) {
+		before := heap()
+		conn := r.dial()
+		defer conn.Close()
+		framer := http2.NewFramer(conn, conn)
+		_, _ = io.WriteString(conn, http2.ClientPreface)
+		go func() { _, _ = io.Copy(io.Discard, conn) }()
+		_ = framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		for id := uint32(1); id < 20; id += 2 {
+			err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: encode(t, pseudo("GET", "/v1/books:watch?count=100000")), EndStream: true, EndHeaders: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		lingering := r.dial()
+		defer lingering.Close()
+		framer = http2.NewFramer(lingering, lingering)
+		_, _ = io.WriteString(lingering, http2.ClientPreface)
+		go func() { _, _ = io.Copy(io.Discard, lingering) }()
+		_ = framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+		_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: encode(t, pseudo("GET", "/v1/books:watch?count=100000&linger=true")), EndStream: true, EndHeaders: true})
+		start := time.Now()
+		<-r.books.gone
+		if took := time.Since(start); took > 6*time.Second {
+			t.Errorf("a caller that takes nothing was let go after %v", took)
+		}
+		othersAreServed(t, r)
+		memoryIsBounded(t, before)
+	})
+}
+
+// Nobody holds a call longer than the door allows.
+func TestAttackTimeoutsThatCallersChoose(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Timeouts.CallMax = 20 * time.Second }, func(t *testing.T, r *running) {
+		for timeout, want := range map[string]struct {
+			status int
+			took   time.Duration
+		}{
+			"99999999H": {504, 20 * time.Second}, "20S": {504, 20 * time.Second}, "1S": {504, time.Second}, "0S": {504, 0}, "1n": {504, time.Nanosecond},
+			"": {400, 0}, "-1S": {400, 0}, "999999999S": {400, 0}, "1": {400, 0}, "1s": {400, 0}, "1.5S": {400, 0}, "0x1S": {400, 0}, "S": {400, 0}, " 1S, 2S": {400, 0}, "\u0661S": {400, 0},
+		} {
+			start := time.Now()
+			conn := r.speak(t, "GET /v1/sleep?duration=3600s HTTP/1.1\r\nHost: door\r\nGrpc-Timeout: "+timeout+"\r\n\r\n")
+			resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(start); resp.StatusCode != want.status || took != want.took {
+				t.Errorf("%q: %s after %v, want %d after %v", timeout, resp.Status, took, want.status, want.took)
+			}
+			resp.Body.Close()
+			conn.Close()
+		}
+		twice := "GET /v1/sleep HTTP/1.1\r\nHost: door\r\nConnection: close\r\nGrpc-Timeout: 1S\r\nGrpc-Timeout: 2S\r\n\r\n"
+		if a := r.one(t, twice); a.status != 400 {
+			t.Errorf("two timeouts: %d", a.status)
+		}
+		othersAreServed(t, r)
+	})
+}
