@@ -152,7 +152,7 @@ func TestAServerThatDrainsIsLeftAlone(t *testing.T) {
 func TestARestartAtTheSameAddressDropsWhatWasLearned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		old, _ := reporting(t, "s0", constant(0.5))
-		other, _ := reporting(t, "s1", constant(0.1))
+		other, _ := reporting(t, "s1", constant(0.5))
 		m := newMeshOf(t, Config{}.ServiceConfig(), old, other)
 		time.Sleep(100 * time.Second)
 		for range 100 {

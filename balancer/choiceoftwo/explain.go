@@ -144,7 +144,7 @@ const (
 
 // Candidate is an endpoint that was looked at, and its cost taken apart:
 //
-//	costMs = max(perRequestMs x (queueCalls + 1), silenceMs) x errorPenaltyFactor + distanceCostMs
+//	costMs = max(perRequestMs x (queueCalls + 1 + unseenCalls), silenceMs) x errorPenaltyFactor + distanceCostMs
 //
 // where all but the distance is divided by the weight if WeightApplied says so.
 type Candidate struct {
@@ -173,11 +173,12 @@ type Candidate struct {
 	// "reported in-flight", "reported utilization" or "own in-flight".
 	QueueCalls            float64  `json:"queueCalls"`
 	QueueFrom             string   `json:"queueFrom"`
+	UnseenCalls           float64  `json:"unseenCalls"` // of others, that may have come since: a guess
 	OwnInFlightCalls      int      `json:"ownInFlightCalls"`
 	OthersInFlightCalls   float64  `json:"othersInFlightCalls"` // presumed where nothing is reported
 	ReportedInFlightCalls *float64 `json:"reportedInFlightCalls,omitempty"`
 	UsualInFlightCalls    *float64 `json:"usualInFlightCalls,omitempty"`
-	SentSinceReportCalls  int      `json:"sentSinceReportCalls"`
+	OwnAtReportCalls      float64  `json:"ownAtReportCalls"` // of those reported, this client's
 	UtilizationPercent    *float64 `json:"utilizationPercent,omitempty"`
 	ReportAgeMs           *float64 `json:"reportAgeMs,omitempty"`
 	ReportKnownPercent    float64  `json:"reportKnownPercent"`
@@ -246,10 +247,10 @@ func candidate(l *choice.Look) Candidate {
 		DistanceMs: l.Distance / 1e6, DistanceCostMs: l.ByDistance / 1e6,
 		PerRequestMs: l.PerRequest / 1e6, PerRequestFrom: sources[l.PerRequestFrom],
 		PerRequestAgeMs: known(float64(l.PerRequestAge), 1e-6), PerRequestKnownPercent: 100 * l.PerRequestKnown,
-		QueueCalls: l.Queue, QueueFrom: sources[l.QueueFrom],
+		QueueCalls: l.Queue, UnseenCalls: l.Unseen, QueueFrom: sources[l.QueueFrom],
 		OwnInFlightCalls: l.Own, OthersInFlightCalls: l.Others,
 		ReportedInFlightCalls: known(l.InFlight, 1), UsualInFlightCalls: known(l.Usual, 1),
-		SentSinceReportCalls: l.Since, UtilizationPercent: known(l.Utilization, 100),
+		OwnAtReportCalls: l.OwnThen, UtilizationPercent: known(l.Utilization, 100),
 		ReportAgeMs: known(float64(l.ReportAge), 1e-6), ReportKnownPercent: 100 * l.Reported,
 		SilenceMs:           float64(l.Silence) / 1e6,
 		OwnErrorRatePercent: 100 * l.ErrorRate, ReportedErrorRatePercent: 100 * l.ReportedErrorRate,

@@ -43,11 +43,11 @@ type Call struct {
 func (e *Endpoint) Begin(now int64, stream bool) Call {
 	var f facts
 	e.facts.loadCost(&f)
-	begun, own := e.calls.load()
+	own := e.inFlight()
 	c := e.begin(now, stream)
 	if !stream {
 		o := e.group.outlook(now)
-		c.queue = e.queue(&o, &f, begun, float64(own), o.perRequest(&f))
+		c.queue = e.queue(&o, &f, float64(own), o.perRequest(&f))
 	}
 	return c
 }
@@ -127,6 +127,7 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 		logLatency, logQueue := log(float64(max(e.atServer(latency), 1))), log(c.queue+1)
 		e.observed.add(logLatency, logQueue, view.fade(old.perRequestAt))
 		e.observed.at = now
+		e.group.latency.add(logLatency, 1, enoughPooled)
 		e.capacity.observe(&e.group.curve, &view, logLatency, logQueue)
 		e.combine(&view)
 	}
@@ -285,7 +286,7 @@ const chance = 2
 // would tell, too, but in their ups and downs they are the same for all clients,
 // who would all follow them to the same few endpoints.
 func (e *Endpoint) expectQueue(now int64) {
-	if e.known.inFlight < 0 {
+	if e.inFlightMean.samples == 0 {
 		return
 	}
 	said := e.inFlightMean.value

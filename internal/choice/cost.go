@@ -11,9 +11,6 @@ const (
 	errorPenalty = 10
 	// maxUtilizationQueue bounds the queue that a utilization near 1 stands for.
 	maxUtilizationQueue = 20
-	// inFlightMemory is for how many requests' time a reported in-flight count
-	// says more than its mean.
-	inFlightMemory = 6
 )
 
 // outlook is what does not differ between the endpoints that one pick looks at.
@@ -24,6 +21,7 @@ type outlook struct {
 	prior     float64 // the per-request time of an endpoint of which nothing is known
 	others    float64 // calls of other clients in flight at an endpoint, usually
 	ownShare  float64 // of the calls in flight, those that are this client's
+	news      news
 	panicking bool
 	distances *distances // of the fleet that is picked from; nil if there are none
 
@@ -35,7 +33,7 @@ func (g *Group) outlook(now int64) outlook {
 	return outlook{
 		params: p, now: now, window: int64(p.DecayWindow),
 		prior: g.prior(), others: g.others.load(), ownShare: g.ownShare.load(),
-		panicking: g.panicking.Load(),
+		news: g.news.load(), panicking: g.panicking.Load(),
 	}
 }
 
@@ -55,9 +53,10 @@ func (o *outlook) fade(at int64) float64 {
 // cost is the time, in nanoseconds, that one more call is expected to take:
 //
 //	max(per-request time x (queue + 1), silence) x error penalty
+//
+// A pick adds to the queue what may have come since it was heard of.
 func (e *Endpoint) cost(o *outlook, f *facts) float64 {
-	begun, own := e.calls.load()
-	cost, _ := e.estimate(o, f, begun, float64(own))
+	cost, _ := e.estimate(o, f, float64(e.inFlight()), 0)
 	if rate := o.errorRate(f); rate > 0 {
 		cost *= penalty(rate)
 	}
@@ -65,11 +64,12 @@ func (e *Endpoint) cost(o *outlook, f *facts) float64 {
 }
 
 // estimate is the cost of an endpoint without errors, and the queue that it is
-// made from, where begun and own are this client's calls begun and in flight.
-func (e *Endpoint) estimate(o *outlook, f *facts, begun uint32, own float64) (cost, queue float64) {
+// made from, where own are this client's calls in flight, and unseen is how many
+// of others may have come.
+func (e *Endpoint) estimate(o *outlook, f *facts, own, unseen float64) (cost, queue float64) {
 	perRequest := o.perRequest(f)
-	queue = e.queue(o, f, begun, own, perRequest)
-	cost = perRequest * (queue + 1)
+	queue = e.queue(o, f, own, perRequest)
+	cost = perRequest * (queue + 1 + unseen)
 	if own > 0 {
 		// A call that has waited this long is likely to wait as long again.
 		cost = max(cost, float64(e.silence(o.now)))
@@ -87,38 +87,22 @@ func (o *outlook) perRequest(f *facts) float64 {
 // queue is how many calls are expected to be before a new one. It is never
 // less than this client's own in-flight. Where nothing was heard, others are
 // presumed to have there what they have elsewhere.
-func (e *Endpoint) queue(o *outlook, f *facts, begun uint32, own, perRequest float64) float64 {
+func (e *Endpoint) queue(o *outlook, f *facts, own, perRequest float64) float64 {
 	unheard := own + o.others
 	known := o.fade(f.reportedAt)
 	switch {
 	case known == 0:
 		return unheard
 	case f.inFlight >= 0:
-		then := float64(f.inFlight) + min(float64(begun-f.begunByThen), own)
-		usual := float64(f.inFlightMean)*(1-o.ownShare) + own
-		news := freshness(float64(o.now-f.reportedAt), inFlightMemory*perRequest+1)
-		n := unheard + known*(usual+news*(then-usual)-unheard)
-		if n < own {
-			n = own
-		}
-		return n
+		then := max(float64(f.inFlight)-float64(f.ownThen), 0)
+		usual := float64(f.inFlightMean) * (1 - o.ownShare)
+		news := o.news.worth(float64(o.now-f.reportedAt), perRequest)
+		return unheard + known*(usual+news*(then-usual)-o.others)
 	case f.utilization >= 0:
-		return own + o.others + known*(utilizationQueue(float64(f.utilization))-o.others)
+		// It is a mean over some time: of the moment it says nothing.
+		return unheard + known*(float64(f.inFlightMean)*(1-o.ownShare)-o.others)
 	}
 	return unheard
-}
-
-// freshness is what a report of that age is worth. It is of the past: what it
-// says of the moment is soon worth less than what is usual there, of which this
-// client's own part is known better. The decay is that of an exponential,
-// 1/(1+x+x^2/2), without its price: x, which is age/memory, takes no division of
-// its own. Both are in ns; memory is more than 0.
-func freshness(age, memory float64) float64 {
-	if age < 0 {
-		age = 0
-	}
-	m2 := memory * memory
-	return m2 / (m2 + age*(memory+age*0.5))
 }
 
 // utilizationQueue is how many are in an M/M/1 queue at a utilization.

@@ -29,12 +29,13 @@ type Look struct {
 	PerRequestAge   int64
 
 	Queue     float64
+	Unseen    float64 // calls of others that may have come since, a guess
 	QueueFrom Source
 	Own       int     // this client's calls in flight
 	Others    float64 // the calls of others that are presumed
 	InFlight  float64 // as reported
 	Usual     float64 // the usual in-flight count
-	Since     int     // calls that this client began since the report
+	OwnThen   float64 // of those reported, this client's
 	Reported  float64 // how much of the report is known; the rest has faded
 	ReportAge int64
 
@@ -77,12 +78,13 @@ func (f *Fleet) Explain(now int64, random Random) (Choice, *Explanation) {
 // look notes an endpoint that a pick looks at.
 func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, c *candidate, weight float64, weighed bool) {
 	perRequest := o.perRequest(f)
-	begun, own := e.calls.load()
+	own := e.inFlight()
+	expected, queue := e.estimate(o, f, float64(own), c.unseen)
 	l := Look{
 		Index: c.index, PassedOver: c.passedOver, Best: true,
-		Cost: c.cost, Expected: e.cost(o, f),
+		Cost: c.cost, Expected: expected * penalty(o.errorRate(f)),
 		PerRequest: perRequest, PerRequestKnown: o.fade(f.perRequestAt), PerRequestAge: o.age(f.perRequestAt),
-		Queue: e.queue(o, f, begun, float64(own), perRequest), QueueFrom: OwnCallsInFlight,
+		Queue: queue, Unseen: c.unseen, QueueFrom: OwnCallsInFlight,
 		Own: int(own), Others: o.others, InFlight: -1, Usual: -1,
 		Reported: o.fade(f.reportedAt), ReportAge: o.age(f.reportedAt),
 		Utilization: -1, Silence: e.silence(o.now),
@@ -99,12 +101,12 @@ func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, c *candidate, weig
 		e.mu.Unlock()
 	}
 	if l.Reported > 0 {
-		l.Since = int(begun - f.begunByThen)
+		l.OwnThen, l.Usual = float64(f.ownThen), float64(f.inFlightMean)
 		if f.utilization >= 0 {
 			l.Utilization, l.QueueFrom = float64(f.utilization), FromUtilization
 		}
 		if f.inFlight >= 0 {
-			l.InFlight, l.Usual, l.QueueFrom = float64(f.inFlight), float64(f.inFlightMean), FromInFlight
+			l.InFlight, l.QueueFrom = float64(f.inFlight), FromInFlight
 		}
 	}
 	x.Looks = append(x.Looks, l)

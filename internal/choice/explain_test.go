@@ -45,6 +45,7 @@ func TestAnExplanationAddsUpToTheCost(t *testing.T) {
 		f.Endpoint(i).Reported(now, r)
 		f.Endpoint(i).Begin(now+10*ms, false)
 	}
+	f.group.news.unseen.store(3)
 	random := newRandom(1)
 	for range 50 {
 		now += 10 * ms
@@ -53,11 +54,11 @@ func TestAnExplanationAddsUpToTheCost(t *testing.T) {
 			t.Fatalf("%d looked at", len(x.Looks))
 		}
 		for _, l := range x.Looks {
-			want := math.Max(l.PerRequest*(l.Queue+1), float64(l.Silence)) * l.ErrorPenalty
+			want := math.Max(l.PerRequest*(l.Queue+1+l.Unseen), float64(l.Silence)) * l.ErrorPenalty
 			if math.Abs(l.Expected/want-1) > 1e-9 {
 				t.Errorf("expected %v ns, but its parts make %v: %+v", l.Expected, want, l)
 			}
-			if l.QueueFrom != FromInFlight || l.InFlight != float64(l.Index) || l.Since != 1 || l.ReportAge <= 0 {
+			if l.QueueFrom != FromInFlight || l.InFlight != float64(l.Index) || l.OwnThen != 0 || l.ReportAge <= 0 {
 				t.Errorf("the evidence for the queue is wrong: %+v", l)
 			}
 		}

@@ -14,8 +14,9 @@ type facts struct {
 
 	// What the server said of itself, all at reportedAt.
 	inFlight          float32
-	begunByThen       uint32 // how many calls this client had begun, modulo 2^32
+	ownThen           float32 // how many of the calls in flight were this client's
 	utilization       float32
+	rps               float32
 	reportedErrorRate float32
 	reportedAt        int64
 
@@ -23,7 +24,7 @@ type facts struct {
 	errorAt   int64
 }
 
-var nothingKnown = facts{utilization: -1, inFlight: -1}
+var nothingKnown = facts{utilization: -1, rps: -1, inFlight: -1}
 
 // published holds facts for readers that take no lock. Words are read one by
 // one, so a reader may see an update half done; each word is valid alone. An
@@ -32,10 +33,10 @@ var nothingKnown = facts{utilization: -1, inFlight: -1}
 type published struct {
 	pace       atomic.Uint64 // perRequest and inFlightMean
 	paceAt     atomic.Int64
-	queue      atomic.Uint64 // inFlight and begunByThen
+	queue      atomic.Uint64 // inFlight and ownThen
 	reportedAt atomic.Int64
 
-	utilization atomic.Uint32
+	utilization atomic.Uint64 // utilization and rps
 	errors      atomic.Uint64 // errorRate and reportedErrorRate
 	errorAt     atomic.Int64
 }
@@ -60,14 +61,14 @@ func (p *published) store(old, f *facts, window int64) {
 	if age := f.perRequestAt - p.paceAt.Load(); age < 0 || age > window>>paceSlack {
 		p.paceAt.Store(f.perRequestAt)
 	}
-	if f.inFlight != old.inFlight || f.begunByThen != old.begunByThen {
-		p.queue.Store(uint64(math.Float32bits(f.inFlight))<<32 | uint64(f.begunByThen))
+	if f.inFlight != old.inFlight || f.ownThen != old.ownThen {
+		p.queue.Store(twoFloats(f.inFlight, f.ownThen))
 	}
 	if f.reportedAt != old.reportedAt {
 		p.reportedAt.Store(f.reportedAt)
 	}
-	if f.utilization != old.utilization {
-		p.utilization.Store(math.Float32bits(f.utilization))
+	if f.utilization != old.utilization || f.rps != old.rps {
+		p.utilization.Store(twoFloats(f.utilization, f.rps))
 	}
 	if f.errorRate != old.errorRate || f.reportedErrorRate != old.reportedErrorRate {
 		p.errors.Store(twoFloats(f.errorRate, f.reportedErrorRate))
@@ -96,18 +97,17 @@ func (p *published) init() {
 func (p *published) loadCost(f *facts) {
 	f.perRequest, f.inFlightMean = floats(p.pace.Load())
 	f.perRequestAt = p.paceAt.Load()
-	queue := p.queue.Load()
-	f.inFlight, f.begunByThen = math.Float32frombits(uint32(queue>>32)), uint32(queue)
+	f.inFlight, f.ownThen = floats(p.queue.Load())
 	f.reportedAt = p.reportedAt.Load()
 	if f.inFlight < 0 {
-		f.utilization = math.Float32frombits(p.utilization.Load())
+		f.utilization, f.rps = floats(p.utilization.Load())
 	}
 }
 
 // load reads all.
 func (p *published) load(f *facts) {
 	p.loadCost(f)
-	f.utilization = math.Float32frombits(p.utilization.Load())
+	f.utilization, f.rps = floats(p.utilization.Load())
 	f.errorRate, f.reportedErrorRate = floats(p.errors.Load())
 	f.errorAt = p.errorAt.Load()
 }

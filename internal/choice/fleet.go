@@ -156,6 +156,7 @@ type candidate struct {
 	passedOver Reason
 	cost       float64
 	queue      float64 // that is expected there
+	unseen     float64 // what may have come besides
 	untried    bool    // it has yet to answer
 }
 
@@ -191,9 +192,9 @@ func (f *Fleet) look(o *outlook, i int, random Random, c *candidate) {
 	e := f.endpoints[i]
 	var facts facts
 	e.facts.loadCost(&facts)
-	begun, own := e.calls.load()
 	c.index, c.passedOver, c.untried = i, 0, false
-	c.cost, c.queue = e.estimate(o, &facts, begun, float64(own))
+	c.unseen = o.news.guess(random)
+	c.cost, c.queue = e.estimate(o, &facts, float64(e.inFlight()), c.unseen)
 	if e.plain.Load() != o.params || o.explanation != nil {
 		f.examine(o, e, random, c)
 	} else if o.distances != nil {

@@ -15,9 +15,10 @@ type Group struct {
 	anyProven  atomic.Bool
 	typical    float // the fleet's mean per-request time, ns
 	logTypical float
-	weight     float       // the fleet's mean weight
-	others     float       // calls of other clients in flight at an endpoint, usually
-	ownShare   float       // of the calls in flight, those that are this client's
+	weight     float // the fleet's mean weight
+	others     float // calls of other clients in flight at an endpoint, usually
+	ownShare   float // of the calls in flight, those that are this client's
+	news       sharedNews
 	panicking  atomic.Bool // the filters would leave too few
 	refreshAt  atomic.Int64
 
@@ -27,6 +28,9 @@ type Group struct {
 	_     cacheLine
 	curve curve
 	_     cacheLine
+	// latency is the mean logarithm of this client's latencies.
+	latency pooled
+	_       cacheLine
 
 	inFlight, own pooled // calls at an endpoint: all, and this client's
 }
@@ -51,6 +55,7 @@ func NewGroup(p Params, histograms bool) *Group {
 	g.SetParams(p)
 	g.weight.store(1)
 	g.ownShare.store(1)
+	g.news.init()
 	g.typical.store(unknownPerRequest)
 	g.logTypical.store(math.Log(unknownPerRequest))
 	return g
@@ -82,7 +87,7 @@ func (g *Group) suppose(logPerRequest float64) float64 {
 // refresh looks at the whole fleet.
 func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	o := g.outlook(now)
-	var c census
+	c := census{flow: g.news.flow()}
 	for _, e := range endpoints {
 		c.count(&o, e)
 	}
@@ -103,6 +108,7 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	} else {
 		g.others.store(0)
 	}
+	g.news.refresh(&c.flow, g.prior(), &g.latency, g.ownShare.load())
 	left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
 	g.panicking.Store(left < o.params.PanicThreshold)
 	g.anyProven.Store(c.proven)
@@ -116,6 +122,7 @@ const enoughCensuses = 10
 type census struct {
 	logPerRequest, timed float64 // the latter: of how many endpoints it is known
 	inFlight, own, heard float64
+	flow                 flow
 	weight               float64
 	passedOver           int
 	proven               bool
@@ -129,12 +136,13 @@ func (c *census) count(o *outlook, e *Endpoint) {
 		c.timed += known
 	}
 	if known := o.fade(f.reportedAt); known > 0 {
-		own, all := float64(e.inFlight()), 0.0
+		own, all := float64(e.inFlight())*(1-o.news.onTheWay), 0.0
 		switch {
 		case f.inFlight >= 0:
 			all = float64(f.inFlightMean)
+			c.flow.count(&f, known)
 		case f.utilization >= 0:
-			all = own + utilizationQueue(float64(f.utilization))
+			all = float64(f.inFlightMean)
 		default:
 			all = own
 		}

@@ -62,6 +62,9 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 			news = e.capacity.report(r.Utilization, r.RPS, o.fade(k.perRequestAt))
 		}
 	}
+	if valid(r.RPS) {
+		k.rps = float32(min(r.RPS, math.MaxFloat32))
+	}
 	if r.RPS > 0 && valid(r.EPS) {
 		if k.reportedErrorRate = float32(min(r.EPS/r.RPS, 1)); k.reportedErrorRate > 0 {
 			e.unsettle()
@@ -71,11 +74,11 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 		n := min(r.InFlight, math.MaxFloat32)
 		e.inFlightMean.add(n, known, enoughReports)
 		k.inFlight = float32(n)
+	} else if valid(r.Utilization) && k.inFlight < 0 {
+		e.inFlightMean.add(utilizationQueue(r.Utilization), known, enoughReports)
 	}
 	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
-		// The server has seen what this client has begun until now.
-		begun, _ := e.calls.load()
-		k.reportedAt, k.begunByThen = now, begun
+		k.reportedAt, k.ownThen = now, float32(float64(e.inFlight())*(1-o.news.onTheWay))
 	}
 	return news
 }

@@ -29,7 +29,8 @@ func decisions() []*choiceoftwo.Decision {
 		UtilizationPercent: ptr(40), ErrorPenaltyFactor: 1, WeightPercent: 100,
 	}
 	other := fresh
-	other.Endpoint, other.Verdict, other.CostMs, other.QueueCalls, other.SentSinceReportCalls = "movie/4", choiceoftwo.NotCheapestFresh, 24, 1, 1
+	other.Endpoint, other.Verdict, other.CostMs, other.QueueCalls, other.UnseenCalls = "movie/4", choiceoftwo.NotCheapestFresh, 24, 1, 0.4
+	other.ReportedInFlightCalls, other.OwnAtReportCalls = ptr(3), 2
 	slow := fresh
 	slow.Endpoint, slow.DrawnFrom, slow.Verdict, slow.CostMs, slow.PerRequestMs, slow.QueueCalls = "movie/2", "random", choiceoftwo.Lost, 119, 40, 1.5
 	slow.OwnErrorRatePercent, slow.ErrorPenaltyFactor = 1.9, 1.19

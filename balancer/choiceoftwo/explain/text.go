@@ -73,8 +73,8 @@ func queue(c *choiceoftwo.Candidate) string {
 	own := fmt.Sprintf("%d of this client's calls in flight", c.OwnInFlightCalls)
 	switch {
 	case c.ReportedInFlightCalls != nil && c.UsualInFlightCalls != nil && c.ReportAgeMs != nil:
-		return fmt.Sprintf("it reported %s in flight %s, %d sent since, %s are usual; %s",
-			count(*c.ReportedInFlightCalls), ago(*c.ReportAgeMs), c.SentSinceReportCalls, count(*c.UsualInFlightCalls), own)
+		return fmt.Sprintf("it reported %s in flight %s, %s of them this client's, %s are usual; %s",
+			count(*c.ReportedInFlightCalls), ago(*c.ReportAgeMs), count(c.OwnAtReportCalls), count(*c.UsualInFlightCalls), own)
 	case c.UtilizationPercent != nil && c.ReportAgeMs != nil:
 		return fmt.Sprintf("it reported a utilization of %.0f %% %s; %s", *c.UtilizationPercent, ago(*c.ReportAgeMs), own)
 	default:
@@ -89,6 +89,9 @@ func extras(c *choiceoftwo.Candidate) (lines []string) {
 	if c.OwnErrorRatePercent > 0 || c.ReportedErrorRatePercent > 0 {
 		lines = append(lines, fmt.Sprintf("errors: %.3g %% of this client's calls, %.3g %% by its own report",
 			c.OwnErrorRatePercent, c.ReportedErrorRatePercent))
+	}
+	if c.UnseenCalls > 0 {
+		lines = append(lines, fmt.Sprintf("unseen: %s calls of others may have come since", count(c.UnseenCalls)))
 	}
 	if c.SilenceMs >= 1 {
 		lines = append(lines, fmt.Sprintf("silence: calls have waited %s with none answered", span(c.SilenceMs)))

@@ -1,0 +1,145 @@
+package choice
+
+import (
+	"math"
+	"testing"
+)
+
+// flowOf is n servers, each with that many requests, and as many of them a second.
+func flowOf(s *sharedNews, n int, inFlight, rps float32) flow {
+	w := s.flow()
+	for range n {
+		w.count(&facts{inFlight: inFlight, inFlightMean: inFlight, rps: rps}, 1)
+	}
+	return w
+}
+
+// observed is a latency in ns that many calls had.
+func observed(latency float64) *pooled {
+	var p pooled
+	for range 100 {
+		p.add(math.Log(latency), 1, enoughPooled)
+	}
+	return &p
+}
+
+// learned is what is known after some time of 8 requests at a server, of which 1000
+// come a second, so that each stays 8 ms, if calls take that long.
+func learned(latency, ownShare float64) news {
+	var s sharedNews
+	s.init()
+	for range 50 {
+		w := flowOf(&s, 10, 8-idle, 1000)
+		s.refresh(&w, 1e6, observed(latency), ownShare)
+	}
+	return s.load()
+}
+
+func TestWhatCallsTakeLongerThanTheyStayIsTheWay(t *testing.T) {
+	n := learned(28e6, 0.1)
+	if !close(n.lag, 10e6) || !close(n.onTheWay, 20./28) {
+		t.Errorf("a report is presumed to be %.3g ms old, and calls to be under way for %.3g of their time; want 10 and 0.714",
+			n.lag/1e6, n.onTheWay)
+	}
+	if near := learned(8e6, 0.1); near.lag > 1e5 || near.unseen > 0.1 {
+		t.Errorf("calls that take as long as they stay have a lag of %v ns, %v calls unseen", near.lag, near.unseen)
+	}
+}
+
+func close(a, b float64) bool { return math.Abs(a-b) < 0.01*b }
+
+func TestNewsFromAfarIsWorthLess(t *testing.T) {
+	near, far := learned(8e6, 0), learned(28e6, 0)
+	if a, b := near.worth(0, 1e6), far.worth(0, 1e6); a < 0.95 || b > 0.3 {
+		t.Errorf("just heard it is worth %v near, %v afar", a, b)
+	}
+	for age := range 100 {
+		if a, b := far.worth(float64(age)*1e6, 1e6), far.worth(float64(age+1)*1e6, 1e6); b >= a || b < 0 {
+			t.Fatalf("worth %v at %d ms, and %v a moment later", a, age, b)
+		}
+	}
+}
+
+func TestOnlyTheCallsOfOthersAreUnseen(t *testing.T) {
+	few, none := learned(28e6, 0.5), learned(28e6, 1)
+	all := learned(28e6, 0)
+	// 1000 a second come in 10 ms, as far as news from so far counts.
+	if want := 10 * all.worth(0, 1e6); !close(all.unseen, want) {
+		t.Errorf("%v unseen, want %v", all.unseen, want)
+	}
+	if none.unseen != 0 || !close(few.unseen, all.unseen/2) {
+		t.Errorf("%v unseen where all calls are this client's, %v where half are, %v where none are",
+			none.unseen, few.unseen, all.unseen)
+	}
+	random := newRandom(1)
+	for range 100 {
+		if n := all.guess(random); n < 0 || n > all.unseen {
+			t.Fatalf("guessed %v of %v", n, all.unseen)
+		}
+	}
+}
+
+// One server of five that reports nonsense must not blind the clients.
+func TestAServerThatReportsNonsenseChangesTheNewsLittle(t *testing.T) {
+	for _, lie := range []facts{
+		{inFlight: math.MaxFloat32, inFlightMean: math.MaxFloat32, rps: 1},
+		{rps: math.MaxFloat32},
+		{inFlightMean: math.MaxFloat32, rps: math.SmallestNonzeroFloat32},
+	} {
+		var s sharedNews
+		s.init()
+		for range 200 {
+			w := flowOf(&s, 4, 8-idle, 1000)
+			w.count(&lie, 1)
+			s.refresh(&w, 1e6, observed(28e6), 0)
+		}
+		n := s.load()
+		if n.lag < 8e6 || n.lag > 12e6 {
+			t.Errorf("%+v: a report is presumed to be %.3g ms old, want about 10", lie, n.lag/1e6)
+		}
+		if all := learned(28e6, 0); n.unseen > 2*all.unseen {
+			t.Errorf("%+v: %v calls unseen, want about %v", lie, n.unseen, all.unseen)
+		}
+	}
+}
+
+func TestOwnCallsOnTheWayAreNotTakenForThoseThatAServerReports(t *testing.T) {
+	g, f, now := provenFleet(t, DefaultParams(), 2)
+	e := f.Endpoint(0)
+	for range 10 {
+		e.Begin(now, false)
+	}
+	g.news.onTheWay.store(0.5)
+	r := NoReport()
+	r.InFlight = 9
+	e.Reported(now, r)
+	o := g.outlook(now)
+	// Of the nine, five are this client's; its other five are about to come.
+	if n := e.queue(&o, &e.known, 10, 1e9); n < 13 || n > 14 {
+		t.Errorf("a queue of %v, want nearly 4 of others and 10 of its own", n)
+	}
+}
+
+// Nobody knows of a utilization, which is a mean over some time, at what moment
+// there was how much to do: clients that take it for the queue of this moment all
+// leave the same server at once, and all come back.
+func TestOneReportOfUtilizationDoesNotTurnEverybodyAway(t *testing.T) {
+	g, f, now := provenFleet(t, DefaultParams(), 2)
+	g.ownShare.store(0) // all calls are of others
+	e := f.Endpoint(0)
+	r := NoReport()
+	r.Utilization = 0.5
+	for range 5 {
+		now += sec / 10
+		e.Reported(now, r)
+	}
+	o := g.outlook(now)
+	before := e.queue(&o, &e.known, 0, 1e6)
+	r.Utilization = 0.98
+	e.Reported(now, r)
+	o = g.outlook(now)
+	if after := e.queue(&o, &e.known, 0, 1e6); after > before+utilizationQueue(0.98)/2 || after <= before {
+		t.Errorf("after one report of 0.98 the queue is taken for %v; it was %v, and an M/M/1 queue holds %v",
+			after, before, utilizationQueue(0.98))
+	}
+}
