@@ -147,25 +147,30 @@ func textAt(msg proto.Message, path []protoreflect.FieldDescriptor) string {
 	return m.Get(path[len(path)-1]).String()
 }
 
-// rewrite chooses what of a response is written.
+// rewrite chooses what of a stream's response is written.
 func rewrite(ctx context.Context, response proto.Message) (any, error) {
-	x, ok := ctx.Value(exchangeKey{}).(*exchange)
-	if !ok || x.binding == nil {
-		return response, nil
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok && x.binding != nil {
+		return x.shown(response), nil
 	}
-	if _, isMedia := response.(*httpbody.HttpBody); isMedia && x.binding.responseField == nil {
-		return response, nil
-	}
+	return response, nil
+}
+
+// shown returns what of a response is written. If that is of a media type of its
+// own, it sets the header.
+func (x *exchange) shown(response proto.Message) any {
 	field := x.binding.responseField
 	switch {
-	case field == nil:
-		return response, nil
 	case x.binding.answersMedia:
-		body, _ := response.ProtoReflect().Get(field).Message().Interface().(*httpbody.HttpBody)
+		if field != nil {
+			response = response.ProtoReflect().Get(field).Message().Interface()
+		}
+		body, _ := response.(*httpbody.HttpBody)
 		x.writer.Header().Set("Content-Type", mediaTypeOf(body))
-		return body, nil
+		return body
+	case field != nil:
+		return oneField{message: response, field: field}
 	default:
-		return oneField{message: response, field: field}, nil
+		return response
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
@@ -37,7 +38,13 @@ type binding struct {
 	bodyField protoreflect.FieldDescriptor
 	bodyType  protoreflect.MessageType // nil if the body is no message
 	message   protoreflect.MessageType // of the request
-	handler   runtime.HandlerFunc
+	reply     protoreflect.MessageType
+	handler   runtime.HandlerFunc // used for streams
+
+	conn        grpc.ClientConnInterface // that unary calls take
+	callOptions []grpc.CallOption        // of them
+	// tellTemplate lets their context tell the template, see [runtime.HTTPPathPattern].
+	tellTemplate runtime.AnnotateContextOption
 
 	observed *telemetry.Route // nil if there is no telemetry
 
@@ -48,10 +55,11 @@ type binding struct {
 	retry    *retry.Conn        // nil for none
 	priority overload.Priority
 
-	pathFields  []string                       // paths in proto names that the path sets
-	bodyIsMedia bool                           // the body is a google.api.HttpBody
-	maskField   protoreflect.FieldDescriptor   // of a PATCH, see patch
-	ifMatch     []protoreflect.FieldDescriptor // where the request holds an etag
+	pathFields  [][]protoreflect.FieldDescriptor // that the path's variables set, in their order
+	bound       []string                         // the same, as paths in proto names
+	bodyIsMedia bool                             // the body is a google.api.HttpBody
+	maskField   protoreflect.FieldDescriptor     // of a PATCH, see patch
+	ifMatch     []protoreflect.FieldDescriptor   // where the request holds an etag
 
 	responseRule  string                         // "" or a field, as in google.api.http
 	responseField protoreflect.FieldDescriptor   // that the answer is, nil if it is the whole
@@ -148,36 +156,46 @@ func (b *binding) resolve() error {
 		return err
 	}
 	input := b.method.Input()
-	message, err := protoregistry.GlobalTypes.FindMessageByName(input.FullName())
-	if err != nil {
-		return fmt.Errorf("the type %s is not linked in: %w", input.FullName(), err)
+	if b.message, err = typeOf(input); err != nil {
+		return err
 	}
-	b.message = message
+	if b.reply, err = typeOf(b.method.Output()); err != nil {
+		return err
+	}
 	var bound []string
 	for _, path := range parsed.Fields() {
 		fields := fieldpath.Resolve(input, path)
 		if fields == nil {
 			return fmt.Errorf("%s has no field %q", input.FullName(), path)
 		}
+		b.pathFields = append(b.pathFields, fields)
 		bound = append(bound, fieldpath.Proto(fields))
 	}
-	b.pathFields = bound
+	b.bound = bound
 	switch b.bodyRule {
 	case "":
 	case "*":
-		b.bodyType = message
+		b.bodyType = b.message
 	default:
 		if b.bodyField = fieldpath.Field(input, b.bodyRule); b.bodyField == nil {
 			return fmt.Errorf("body: %s has no field %q", input.FullName(), b.bodyRule)
 		}
 		bound = append(bound, string(b.bodyField.Name()))
 		if b.bodyField.Message() != nil && b.bodyField.Cardinality() != protoreflect.Repeated {
-			b.bodyType = message.New().NewField(b.bodyField).Message().Type()
+			b.bodyType = b.message.New().NewField(b.bodyField).Message().Type()
 		}
 	}
-	b.query = query.NewSchema(message, bound, b.bodyRule == "*")
+	b.query = query.NewSchema(b.message, bound, b.bodyRule == "*")
 	b.bodyIsMedia = b.hasBody() && b.bodyType != nil && isMedia(b.bodyType.Descriptor())
 	return b.resolveAnswer()
+}
+
+func typeOf(md protoreflect.MessageDescriptor) (protoreflect.MessageType, error) {
+	found, err := protoregistry.GlobalTypes.FindMessageByName(md.FullName())
+	if err != nil {
+		return nil, fmt.Errorf("the type %s is not linked in: %w", md.FullName(), err)
+	}
+	return found, nil
 }
 
 // resolveAnswer finds what the answer is.

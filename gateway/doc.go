@@ -46,7 +46,7 @@
 //     (415), plain or gzip, below a size before and after inflating (413), in
 //     time (408), not too deep (400). A google.api.HttpBody is taken as any
 //     media type.
-//  10. The generated handler decodes it. Unknown fields and enum names, fields
+//  10. It is decoded into the request message. Unknown fields and enum names, fields
 //     that are there twice, bytes behind the value and numbers out of range are
 //     answered 400 with the field's path.
 //  11. The request, each message of a stream, is checked against the conditions

@@ -136,7 +136,7 @@ func (x *exchange) diagnose(err error) *problem.Problem {
 			slog.String("request_id", x.id), slog.String("rpc", x.binding.rpc), slog.String("error", shorten(err.Error())))
 		return problem.FromStatus(status.New(codes.Internal, ""))
 	}
-	if errs := x.binding.query.DiagnosePath(x.params); len(errs) > 0 {
+	if errs := x.binding.query.DiagnosePath(x.match.Params()); len(errs) > 0 {
 		return badPath(errs)
 	}
 	if p := x.diagnoseBody(); p != nil {

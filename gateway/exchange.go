@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
@@ -31,7 +32,6 @@ type exchange struct {
 
 	// Found out step by step.
 	match       route.Match[*binding]
-	params      map[string]string
 	binding     *binding // nil if there is no route
 	principal   *auth.Principal
 	contentType string // of the answer
@@ -154,10 +154,9 @@ func (x *exchange) findRoute() *problem.Problem {
 
 // checkPath refuses what no string field can hold.
 func (x *exchange) checkPath() *problem.Problem {
-	x.params = x.match.Params()
-	for _, value := range x.params {
-		if !utf8.ValidString(value) {
-			return badPath(x.binding.query.DiagnosePath(x.params))
+	for i := range x.binding.pathFields {
+		if _, value := x.match.Variable(i); !utf8.ValidString(value) {
+			return badPath(x.binding.query.DiagnosePath(x.match.Params()))
 		}
 	}
 	return nil
@@ -173,15 +172,22 @@ func (x *exchange) checkQuery() *problem.Problem {
 	return nil
 }
 
-// call runs the generated handler.
+// call makes the call and answers.
 func (x *exchange) call() {
 	ctx, cancel := context.WithTimeout(x.request.Context(), x.timeout)
 	defer cancel()
-	if x.binding.stream() {
-		// Streams do not hold a drain up.
-		stop := context.AfterFunc(x.gateway.streams, cancel)
-		defer stop()
+	if !x.binding.stream() {
+		x.callUnary(ctx)
+		return
 	}
+	// Streams do not hold a drain up.
+	stop := context.AfterFunc(x.gateway.streams, cancel)
+	defer stop()
+	x.callStream(ctx)
+}
+
+// callStream runs the generated handler.
+func (x *exchange) callStream(ctx context.Context) {
 	r := x.request.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	r.Header = x.gateway.upstreamHeaders(x.request.Header)
 	if r.URL.RawQuery != "" {
@@ -208,7 +214,7 @@ func (x *exchange) call() {
 		r.Body = b
 	}
 	r.ContentLength = int64(len(x.body))
-	x.binding.handler(x.writer, r, x.params)
+	x.binding.handler(x.writer, r, x.match.Params())
 }
 
 // enumNumbers stands, in a header that only generated handlers see, for the
@@ -232,6 +238,18 @@ func (g *Gateway) forwardHeader(name string) (string, bool) {
 		return "", false // the generated handlers forward it themselves
 	}
 	return strings.ToLower(name), slices.Contains(g.config.ForwardHeaders, name)
+}
+
+// returnHeaders puts what of the answer's metadata the caller gets into its
+// headers.
+func (x *exchange) returnHeaders(md metadata.MD) {
+	for key, values := range md {
+		if name, ok := x.gateway.returnHeader(key); ok {
+			for _, v := range values {
+				x.writer.Header().Add(name, v)
+			}
+		}
+	}
 }
 
 // returnHeader says which metadata of the answer become headers.

@@ -23,6 +23,7 @@ type Gateway struct {
 	policies        *policy.Engine
 	rates           *ratelimit.Limiter
 	handler         http.Handler // exchange, with what stands around it
+	forwarded       []forwarded  // what of a request's headers goes upstream
 
 	tree     atomic.Pointer[route.Tree[*binding]]
 	draining atomic.Bool
@@ -61,6 +62,7 @@ func New(config Config) (*Gateway, error) {
 	numbers := config.JSON
 	numbers.EnumNumbers = true
 	g.withEnumNumbers = newMarshaler(numbers, config.Lenient)
+	g.forwarded = forwardedOf(config.ForwardHeaders)
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	g.tree.Store(&route.Tree[*binding]{})
 	described, err := g.describe(nil)

@@ -74,26 +74,33 @@ type oneField struct {
 // Marshal writes what an answer holds. What stands around the messages of a
 // stream is put there by the responseWriter.
 func (m *marshaler) Marshal(v any) ([]byte, error) {
-	var encoded []byte
+	switch v := v.(type) {
+	case map[string]any: // a message of a stream
+		return m.append(nil, v["result"])
+	case map[string]proto.Message: // an error of a stream, see handleStreamError
+		return nil, errUnwritable
+	default:
+		return m.append(nil, v)
+	}
+}
+
+// append writes a message, or a field of one, behind to.
+func (m *marshaler) append(to []byte, v any) ([]byte, error) {
 	var err error
 	switch v := v.(type) {
 	case *httpbody.HttpBody:
-		return v.GetData(), nil
+		return append(to, v.GetData()...), nil
 	case oneField:
-		encoded, err = m.encoder.AppendField(nil, v.message, v.field)
+		to, err = m.encoder.AppendField(to, v.message, v.field)
 	case proto.Message:
-		encoded, err = m.encoder.AppendMessage(nil, v)
-	case map[string]any: // a message of a stream
-		return m.Marshal(v["result"])
-	case map[string]proto.Message: // an error of a stream, see handleStreamError
-		return nil, errUnwritable
+		to, err = m.encoder.AppendMessage(to, v)
 	default:
 		err = errUnwritable
 	}
 	if err != nil {
-		return nil, errUnwritable
+		return to, errUnwritable
 	}
-	return encoded, nil
+	return to, nil
 }
 
 func (m *marshaler) NewEncoder(w io.Writer) runtime.Encoder {

@@ -29,7 +29,9 @@ type Service[C any] struct {
 	// Conn is where the calls go: a *grpc.ClientConn or anything like it. The
 	// gateway does not close it.
 	Conn grpc.ClientConnInterface
-	// NewClient is the generated constructor, such as NewMovieServiceClient.
+	// NewClient is the generated constructor, such as NewMovieServiceClient. The
+	// client makes the streams; unary calls are made on Conn without it. What is
+	// to see all calls is an interceptor of Conn, or around it.
 	NewClient func(grpc.ClientConnInterface) C
 	// Register is the generated registration, such as
 	// RegisterMovieServiceHandlerClient.
@@ -77,6 +79,7 @@ func Mount[C any](g *Gateway, service Service[C]) error {
 		return fmt.Errorf("gateway: Mount %s: %w", m.name, err)
 	}
 	m.retry = retrying
+	m.protected = conn
 	mux := m.newMux()
 	client := service.NewClient(&upstream{conn: conn, decodeReplies: service.DecodeReplies})
 	if err := service.Register(context.Background(), mux, client); err != nil {
@@ -93,6 +96,7 @@ type mounting struct {
 	gateway       *Gateway
 	name          string
 	conn          grpc.ClientConnInterface
+	protected     grpc.ClientConnInterface // conn with what stands before it
 	access        map[string]*gatewayv1.Access
 	overload      *overload.Limiter
 	retry         *retry.Conn // nil for none

@@ -3,7 +3,6 @@ package gateway
 import (
 	"slices"
 
-	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -11,6 +10,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/internal/fieldmask"
 	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
 	"github.com/evenkeel/evenkeel/gateway/internal/jsonbody"
+	"github.com/evenkeel/evenkeel/gateway/internal/query"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 )
 
@@ -51,7 +51,7 @@ func (x *exchange) readPatch() *problem.Problem {
 	mask := fieldmask.FromJSON(x.body, resource.ProtoReflect().Descriptor())
 	// What the path says, and what state is asked for, are no changes.
 	mask = slices.DeleteFunc(mask, func(path string) bool {
-		return path == "etag" || slices.Contains(x.binding.pathFields, fieldpath.Append(string(x.binding.bodyField.Name()), path))
+		return path == "etag" || slices.Contains(x.binding.bound, fieldpath.Append(string(x.binding.bodyField.Name()), path))
 	})
 	x.patch = &patch{resource: resource, mask: mask}
 	x.body = nil
@@ -66,9 +66,9 @@ func (x *exchange) applyPatch(msg proto.Message) *problem.Problem {
 	}
 	b, m := x.binding, msg.ProtoReflect()
 	m.Set(b.bodyField, protoreflect.ValueOfMessage(x.patch.resource.ProtoReflect()))
-	for name, value := range x.params {
-		if err := runtime.PopulateFieldFromPath(msg, name, value); err != nil {
-			return badPath(b.query.DiagnosePath(x.params))
+	for i, fields := range b.pathFields {
+		if _, value := x.match.Variable(i); query.Set(m, fields, value) != nil {
+			return badPath(b.query.DiagnosePath(x.match.Params()))
 		}
 	}
 	mask := x.patch.mask

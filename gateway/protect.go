@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -34,6 +35,9 @@ func (m *mounting) protect(b *binding) error {
 		return err
 	}
 	b.overload, b.retry = m.overload, m.retry
+	// Interceptors of the connection may ask for it, as with the generated handlers.
+	b.tellTemplate = runtime.WithHTTPPathPattern(b.template)
+	b.conn, b.callOptions = m.protected, b.withReplies(m.decodeReplies, []grpc.CallOption{grpc.StaticMethod()})
 	b.observed = m.gateway.config.Telemetry.NewRoute(b.verb, b.template, b.rpc)
 	return nil
 }

@@ -27,10 +27,10 @@ func (rawReplies) Unmarshal(data mem.BufferSlice, v any) error {
 	return nil
 }
 
-// options returns those of a call, with replies left raw where nothing looks
-// into them.
-func (u *upstream) options(x *exchange, given []grpc.CallOption) []grpc.CallOption {
-	if u.decodeReplies || x.binding.looksIntoReply() {
+// withReplies adds to a call's options that replies are left raw where nothing
+// looks into them.
+func (b *binding) withReplies(decode bool, given []grpc.CallOption) []grpc.CallOption {
+	if decode || b.looksIntoReply() {
 		return given
 	}
 	return append(given[:len(given):len(given)], withRawReplies)

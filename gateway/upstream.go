@@ -18,8 +18,9 @@ import (
 )
 
 // upstream is the connection that the generated clients use. It is the last
-// gate: a call passes only within an exchange that was authorized for just that
-// method, with a valid request, and with the caller's identity on it.
+// gate: a stream passes only within an exchange that was authorized for just
+// that method, with valid messages, and with the caller's identity on it. Unary
+// calls do not come here, see callUnary.
 type upstream struct {
 	conn          grpc.ClientConnInterface
 	decodeReplies bool
@@ -46,29 +47,14 @@ func admit(ctx context.Context, method string) (*exchange, context.Context, erro
 	return x, x.observed.Inject(ctx), nil
 }
 
-func (u *upstream) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	x, ctx, err := admit(ctx, method)
-	if err != nil {
-		return err
+// Invoke refuses every call. A generated handler of a unary method makes one only
+// when it is probed.
+func (u *upstream) Invoke(ctx context.Context, method string, _, _ any, _ ...grpc.CallOption) error {
+	_, _, err := admit(ctx, method)
+	if err == nil {
+		err = status.Error(codes.Internal, "the gateway makes unary calls itself")
 	}
-	if err := x.complete(args); err != nil {
-		return err
-	}
-	if err := x.check(args); err != nil {
-		return err
-	}
-	if err := x.validate(args); err != nil {
-		return err
-	}
-	if x.dry != nil {
-		return x.dry.stop()
-	}
-	x.called.Store(true)
-	if err := u.conn.Invoke(ctx, method, args, reply, u.options(x, opts)...); err != nil {
-		return err
-	}
-	x.succeeded(reply)
-	return nil
+	return err
 }
 
 // complete puts into a request what the generated handlers do not.
@@ -104,7 +90,7 @@ func (u *upstream) NewStream(ctx context.Context, desc *grpc.StreamDesc, method 
 			return nil, x.dry.stop()
 		}
 		x.called.Store(true)
-		return u.conn.NewStream(ctx, desc, method, u.options(x, opts)...)
+		return u.conn.NewStream(ctx, desc, method, x.binding.withReplies(u.decodeReplies, opts)...)
 	}}, nil
 }
 
@@ -277,17 +263,11 @@ func (u unquoted) GRPCStatus() *status.Status { return status.Convert(u.err) }
 
 // startStream sends the status and the headers of a stream that was accepted.
 func (x *exchange) startStream(md metadata.MD) {
-	h := x.writer.Header()
-	for key, values := range md {
-		if name, ok := x.gateway.returnHeader(key); ok {
-			for _, v := range values {
-				h.Add(name, v)
-			}
-		}
-	}
+	x.returnHeaders(md)
 	if x.binding.answersMedia {
 		return // its first message tells the media type
 	}
+	h := x.writer.Header()
 	h.Set("Content-Type", x.contentType)
 	if x.contentType == typeSSE {
 		h.Set("X-Accel-Buffering", "no") // nginx would hold events back

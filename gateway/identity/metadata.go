@@ -32,17 +32,27 @@ func AppendToOutgoing(ctx context.Context, p *auth.Principal) (context.Context, 
 	if md == nil {
 		md = metadata.MD{}
 	}
-	strip(md)
-	if p != nil {
-		encoded, err := proto.Marshal(&gatewayv1.Principal{
-			Subject: p.Subject, Issuer: p.Issuer, Scopes: p.Scopes, Method: string(p.Method),
-		})
-		if err != nil {
-			return nil, err
-		}
-		md[MetadataKey] = []string{string(encoded)}
+	if err := Assert(md, p); err != nil {
+		return nil, err
 	}
 	return metadata.NewOutgoingContext(ctx, md), nil
+}
+
+// Assert does for metadata, which it changes, what [AppendToOutgoing] does for
+// those of a context.
+func Assert(md metadata.MD, p *auth.Principal) error {
+	strip(md)
+	if p == nil {
+		return nil
+	}
+	encoded, err := proto.Marshal(&gatewayv1.Principal{
+		Subject: p.Subject, Issuer: p.Issuer, Scopes: p.Scopes, Method: string(p.Method),
+	})
+	if err != nil {
+		return err
+	}
+	md[MetadataKey] = []string{string(encoded)}
+	return nil
 }
 
 // takeFromIncoming returns the principal that the incoming metadata asserts, if

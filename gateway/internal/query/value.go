@@ -18,6 +18,16 @@ import (
 // like is said from the field.
 var errValue = errors.New("the field cannot hold the value")
 
+// Set puts what a path's variable captured into the field that fields lead to. A
+// list has its elements with commas between them. The error says only that the
+// field cannot hold it.
+func Set(msg protoreflect.Message, fields []protoreflect.FieldDescriptor, text string) error {
+	if fields[len(fields)-1].IsList() {
+		return set(msg, fields, "", strings.Split(text, ","))
+	}
+	return set(msg, fields, "", []string{text})
+}
+
 // set puts the values of a parameter into the field that fields lead to.
 func set(msg protoreflect.Message, fields []protoreflect.FieldDescriptor, mapKey string, values []string) error {
 	for _, fd := range fields[:len(fields)-1] {

@@ -216,6 +216,12 @@ func (s *search[T]) match() Match[T] {
 	return Match[T]{Found: true, Value: s.entry.value, Template: s.entry.template, path: s.path, vars: s.entry.vars}
 }
 
+// Variable returns the field path of the template's i-th variable and what it
+// captured, unescaped.
+func (m *Match[T]) Variable(i int) (field, value string) {
+	return m.vars[i].field, m.path.capture(m.vars[i])
+}
+
 // Params returns what the template's variables captured, unescaped, by field
 // path.
 func (m *Match[T]) Params() map[string]string {
