@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
@@ -47,6 +48,7 @@ type binding struct {
 	tellTemplate runtime.AnnotateContextOption
 
 	observed *telemetry.Route // nil if there is no telemetry
+	log      slog.Handler
 
 	policy   *policy.Rules      // nil for none
 	rates    *ratelimit.Limiter // with those of the method
