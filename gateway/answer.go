@@ -186,7 +186,7 @@ func (x *exchange) setETag(value string) {
 	if value == "" || !isEntityTag(tag) {
 		return
 	}
-	x.writer.Header().Set("Etag", tag)
+	x.writer.Header()["Etag"] = []string{tag}
 	given := x.request.Header["If-None-Match"]
 	if (x.request.Method == http.MethodGet || x.request.Method == http.MethodHead) && len(given) > 0 && anyTag(given, tag) {
 		x.writer.success = http.StatusNotModified

@@ -48,7 +48,7 @@ func (j *JWT) Verify(ctx context.Context, token string) (*Principal, error) {
 	if token == "" || len(token) > j.maxTokenBytes {
 		return nil, invalid("the token is not valid", fmt.Errorf("it has %d bytes; at most %d are accepted", len(token), j.maxTokenBytes))
 	}
-	hash := sha256.Sum256([]byte(token))
+	hash := hashOf(token)
 	if p, ok, err := j.remembered(ctx, hash); ok || err != nil {
 		return p, err
 	}
@@ -60,6 +60,13 @@ func (j *JWT) Verify(ctx context.Context, token string) (*Principal, error) {
 		j.cache.put(hash, v)
 	}
 	return v.principal, nil
+}
+
+// hashOf returns the SHA-256 of a token. Most are hashed without being copied to
+// memory that is to be collected.
+func hashOf(token string) [sha256.Size]byte {
+	var room [2 << 10]byte
+	return sha256.Sum256(append(room[:0], token...))
 }
 
 // remembered returns the principal of a token that was verified before, if its

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
@@ -45,14 +47,48 @@ func Assert(md metadata.MD, p *auth.Principal) error {
 	if p == nil {
 		return nil
 	}
-	encoded, err := proto.Marshal(&gatewayv1.Principal{
-		Subject: p.Subject, Issuer: p.Issuer, Scopes: p.Scopes, Method: string(p.Method),
-	})
+	encoded, err := encode(p)
 	if err != nil {
 		return err
 	}
-	md[MetadataKey] = []string{string(encoded)}
+	md[MetadataKey] = []string{encoded}
 	return nil
+}
+
+// encode writes p as an evenkeel.gateway.v1.Principal. It does so field by field,
+// since a door makes one for each request; a test holds it to proto.Marshal.
+func encode(p *auth.Principal) (string, error) {
+	var room [256]byte // that most principals fit into
+	e := encoder{out: room[:0]}
+	e.field(1, p.Subject)
+	e.field(2, p.Issuer)
+	for _, scope := range p.Scopes {
+		e.element(3, scope)
+	}
+	e.field(4, string(p.Method))
+	if e.broken {
+		return "", errors.New("it is not UTF-8")
+	}
+	return string(e.out), nil
+}
+
+// encoder writes strings as fields of a message.
+type encoder struct {
+	out    []byte
+	broken bool // there was one that is not UTF-8
+}
+
+// field writes a singular one, which proto3 leaves out if it is empty.
+func (e *encoder) field(number protowire.Number, s string) {
+	if s != "" {
+		e.element(number, s)
+	}
+}
+
+// element writes one of a list.
+func (e *encoder) element(number protowire.Number, s string) {
+	e.broken = e.broken || !utf8.ValidString(s)
+	e.out = protowire.AppendString(protowire.AppendTag(e.out, number, protowire.BytesType), s)
 }
 
 // takeFromIncoming returns the principal that the incoming metadata asserts, if

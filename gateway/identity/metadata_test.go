@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/evenkeel/evenkeel/gateway/auth"
 	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
 
@@ -30,6 +31,26 @@ func TestEveryReservedKeyIsStripped(t *testing.T) {
 	md, _ = metadata.FromOutgoingContext(out)
 	if len(md) != 1 || md["other"] == nil {
 		t.Errorf("metadata %v", md)
+	}
+}
+
+func TestACallerIsEncodedAsTheMessageThatItIs(t *testing.T) {
+	for _, p := range []auth.Principal{
+		{}, {Subject: "ann"}, {Subject: "ann", Issuer: "i", Scopes: []string{"b", "", "a"}, Method: auth.MethodJWT},
+		{Subject: strings.Repeat("ä", 300), Scopes: []string{strings.Repeat("s", 200)}, Method: "own"},
+	} {
+		want, err := proto.Marshal(&gatewayv1.Principal{Subject: p.Subject, Issuer: p.Issuer, Scopes: p.Scopes, Method: string(p.Method)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := encode(&p); err != nil || got != string(want) {
+			t.Errorf("%+v: %q, %v; want %q", p, got, err, want)
+		}
+	}
+	for _, p := range []auth.Principal{{Subject: "\xff"}, {Subject: "ann", Issuer: "\xff"}, {Subject: "ann", Scopes: []string{"\xff"}}, {Subject: "ann", Method: "\xff"}} {
+		if got, err := encode(&p); err == nil {
+			t.Errorf("%+v: %q", p, got)
+		}
 	}
 }
 

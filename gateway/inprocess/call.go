@@ -196,9 +196,23 @@ func (c *call) run(serve func() error) {
 		c.cancel()
 		c.server.end(c)
 	}()
+	makeRoom()
 	err = serve()
 	returned = true
 }
+
+// makeRoom makes the goroutine's stack as large as most handlers need it, while
+// there is nothing on it. It would grow several times otherwise, and each time
+// all frames that are on it would have to be looked through.
+//
+//go:noinline
+func makeRoom() {
+	var room [6 << 10]byte
+	use(&room)
+}
+
+//go:noinline
+func use(*[6 << 10]byte) {}
 
 // panicked tells the log what happened, and the caller only that it did.
 func (c *call) panicked(thrown any) error {

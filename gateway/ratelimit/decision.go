@@ -20,6 +20,7 @@ type Decision struct {
 	quiet   bool
 	err     error
 	applied []applied
+	told    []string // the header RateLimit-Policy, if it is known
 }
 
 // applied is a policy that applied to the call.
@@ -51,15 +52,42 @@ func (d Decision) SetHeaders(h http.Header) {
 	if d.quiet || len(d.applied) == 0 {
 		return
 	}
-	var policies, states []byte
+	told := d.told
+	if told == nil {
+		told = tell(d.applied)
+	}
+	var room [128]byte
+	states := room[:0]
 	for i, a := range d.applied {
 		if i > 0 {
-			policies, states = append(policies, ", "...), append(states, ", "...)
+			states = append(states, ", "...)
 		}
-		policies, states = a.appendPolicy(policies), a.appendState(states)
+		states = a.appendState(states)
 	}
-	h.Set("Ratelimit-Policy", string(policies))
-	h.Set("Ratelimit", string(states))
+	h["Ratelimit-Policy"] = told
+	h["Ratelimit"] = []string{string(states)}
+}
+
+// tell returns the header RateLimit-Policy.
+func tell(policies []applied) []string {
+	var text []byte
+	for i, a := range policies {
+		if i > 0 {
+			text = append(text, ", "...)
+		}
+		text = a.appendPolicy(text)
+	}
+	return []string{string(text)}
+}
+
+// tellAll returns it of a call that all of some policies apply to. It is shared
+// by all such calls, and full: who adds to it gets another.
+func tellAll(policies []Policy) []string {
+	all := make([]applied, len(policies))
+	for i, p := range policies {
+		all[i] = applied{name: p.Name, rate: p.Rate}
+	}
+	return tell(all)
 }
 
 func (a applied) appendPolicy(b []byte) []byte {

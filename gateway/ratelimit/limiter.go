@@ -44,6 +44,8 @@ type Config struct {
 type Limiter struct {
 	config   Config
 	policies []Policy
+	// told is the header RateLimit-Policy of a call that all policies apply to.
+	told []string
 	// failing is shared with the limiters that With makes, as the store is.
 	failing *atomic.Bool
 }
@@ -71,7 +73,7 @@ func New(config Config) (*Limiter, error) {
 		return nil, fmt.Errorf("ratelimit: Config.%w", err)
 	}
 	config.Policies = policies
-	return &Limiter{config: config, policies: policies, failing: new(atomic.Bool)}, nil
+	return &Limiter{config: config, policies: policies, told: tellAll(policies), failing: new(atomic.Bool)}, nil
 }
 
 // Config returns how l limits, with the defaults set, and without the policies
@@ -85,7 +87,7 @@ func (l *Limiter) With(policies ...Policy) (*Limiter, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ratelimit: %w", err)
 	}
-	return &Limiter{config: l.config, policies: all, failing: l.failing}, nil
+	return &Limiter{config: l.config, policies: all, told: tellAll(all), failing: l.failing}, nil
 }
 
 // Policies returns l's policies, with their defaults set.
@@ -128,6 +130,9 @@ func (l *Limiter) Allow(ctx context.Context, r Request) Decision {
 	results, err := l.config.Store.Take(ctx, takes)
 	if err == nil && len(results) != len(takes) {
 		err = fmt.Errorf("the store gave %d results for %d policies", len(results), len(takes))
+	}
+	if len(takes) == len(l.policies) {
+		d.told = l.told
 	}
 	l.watch(ctx, err)
 	if err != nil {

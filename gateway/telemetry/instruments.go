@@ -3,6 +3,7 @@ package telemetry
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -26,24 +27,32 @@ const (
 
 // instruments are all that metrics are told to.
 type instruments struct {
-	active                    metric.Int64UpDownCounter
 	duration                  metric.Float64Histogram
 	requestSize, responseSize metric.Int64Histogram
 	callDuration              metric.Float64Histogram
 	rejections, panics        metric.Int64Counter
 
 	// Asked when metrics are collected.
+	active          metric.Int64ObservableUpDownCounter
 	retries, calls  metric.Int64ObservableCounter
 	limit, inFlight metric.Int64ObservableGauge
 	watching        metric.Registration
 
-	activeOptions remembered[metric.AddOption]
+	activeRequests remembered[labelKey, *activeRequests]
+	callOptions    remembered[callKey, []metric.RecordOption]
+}
+
+// activeRequests are those of one kind that are being answered. They are counted
+// here, and told when somebody asks: telling each change costs more.
+type activeRequests struct {
+	n      atomic.Int64
+	labels []metric.ObserveOption
 }
 
 func newInstruments(meter metric.Meter, t *Telemetry) (*instruments, error) {
 	m := &instruments{}
 	var errs [11]error
-	m.active, errs[0] = meter.Int64UpDownCounter("http.server.active_requests",
+	m.active, errs[0] = meter.Int64ObservableUpDownCounter("http.server.active_requests",
 		metric.WithUnit("{request}"), metric.WithDescription("Number of active HTTP server requests."))
 	m.duration, errs[1] = meter.Float64Histogram("http.server.request.duration",
 		metric.WithUnit("s"), metric.WithDescription("Duration of HTTP server requests."), metric.WithExplicitBucketBoundaries(timeBounds...))
@@ -72,7 +81,7 @@ func newInstruments(meter metric.Meter, t *Telemetry) (*instruments, error) {
 	m.watching, err = meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		t.observe(m, o)
 		return nil
-	}, m.retries, m.limit, m.inFlight, m.calls)
+	}, m.active, m.retries, m.limit, m.inFlight, m.calls)
 	return m, err
 }
 
@@ -103,6 +112,9 @@ func (t *Telemetry) Watch(u Upstream) {
 
 // observe tells how things stand.
 func (t *Telemetry) observe(m *instruments, o metric.Observer) {
+	for _, a := range m.activeRequests.all() {
+		o.ObserveInt64(m.active, a.n.Load(), a.labels...)
+	}
 	t.mu.Lock()
 	upstreams := t.upstreams
 	t.mu.Unlock()

@@ -78,6 +78,7 @@ type Request struct {
 	method    uint8
 	version   protocol
 	secure    bool
+	active    *activeRequests // nil without metrics
 }
 
 // Start begins a request. It returns the request to go on with, whose context
@@ -95,7 +96,8 @@ func (t *Telemetry) Start(r *http.Request) (*http.Request, *Request) {
 		r = r.WithContext(q.ctx)
 	}
 	if t.metrics != nil {
-		t.metrics.active.Add(q.ctx, 1, t.metrics.activeLabels(q)...)
+		q.active = t.metrics.activeLike(q)
+		q.active.n.Add(1)
 	}
 	return r, q
 }
@@ -188,7 +190,7 @@ func (q *Request) End(o Outcome) {
 
 func (q *Request) measure(o *Outcome) {
 	m := q.telemetry.metrics
-	m.active.Add(q.ctx, -1, m.activeLabels(q)...)
+	q.active.n.Add(-1)
 	labels := o.Route.requestLabels(q, o)
 	m.duration.Record(q.ctx, time.Since(q.start).Seconds(), labels...)
 	m.requestSize.Record(q.ctx, o.RequestBytes, labels...)
@@ -280,11 +282,11 @@ func shorten(s string) string {
 	return s
 }
 
-// activeLabels are those of a request that is being answered.
-func (m *instruments) activeLabels(q *Request) []metric.AddOption {
-	return m.activeOptions.of(keyOf(q.method, 0, 0, q.secure, 0), func() []metric.AddOption {
-		return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(
+// activeLike counts the requests that are being answered and have the labels of q.
+func (m *instruments) activeLike(q *Request) *activeRequests {
+	return m.activeRequests.of(keyOf(q.method, 0, 0, q.secure, 0), func() *activeRequests {
+		return &activeRequests{labels: []metric.ObserveOption{metric.WithAttributeSet(attribute.NewSet(
 			semconv.HTTPRequestMethodKey.String(q.methodName()), semconv.URLScheme(q.scheme()),
-		))}
+		))}}
 	})
 }

@@ -24,8 +24,8 @@ type Route struct {
 
 	// labels and rejections are by what a labelKey packs. They grow with what
 	// was answered: methods that are known times statuses.
-	labels     remembered[metric.RecordOption]
-	rejections remembered[metric.AddOption]
+	labels     remembered[labelKey, []metric.RecordOption]
+	rejections remembered[labelKey, []metric.AddOption]
 }
 
 // NewRoute returns a route. method is the HTTP method, which is known from now
@@ -91,32 +91,38 @@ func keyOf(method uint8, status int, version protocol, secure bool, failure uint
 	return k
 }
 
-// remembered are lists of options that are made once. Reading takes no lock and
-// allocates nothing.
-type remembered[Option any] struct {
-	known atomic.Pointer[map[labelKey][]Option]
+// remembered are things that are made once for each key, such as lists of
+// options. Reading takes no lock and allocates nothing.
+type remembered[Key comparable, Thing any] struct {
+	known atomic.Pointer[map[Key]Thing]
 	mu    sync.Mutex
 }
 
-func (r *remembered[Option]) of(key labelKey, makeOptions func() []Option) []Option {
-	if known := r.known.Load(); known != nil {
-		if options, ok := (*known)[key]; ok {
-			return options
-		}
+func (r *remembered[Key, Thing]) of(key Key, makeThing func() Thing) Thing {
+	if thing, ok := r.all()[key]; ok {
+		return thing
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	more := map[labelKey][]Option{}
-	if known := r.known.Load(); known != nil {
-		maps.Copy(more, *known)
-	}
-	options, ok := more[key]
+	thing, ok := r.all()[key]
 	if !ok {
-		options = makeOptions()
-		more[key] = options
+		thing = makeThing()
+		more := maps.Clone(r.all())
+		if more == nil {
+			more = map[Key]Thing{}
+		}
+		more[key] = thing
 		r.known.Store(&more)
 	}
-	return options
+	return thing
+}
+
+// all returns what is known. It is not to be changed.
+func (r *remembered[Key, Thing]) all() map[Key]Thing {
+	if known := r.known.Load(); known != nil {
+		return *known
+	}
+	return nil
 }
 
 // requestLabels are those of a request that ended.

@@ -116,11 +116,14 @@ type observedConn struct {
 
 func (c *observedConn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	ctx, call := c.telemetry.startCall(ctx, method)
-	err := status.Error(codes.Internal, "") // of a panic
+	err := errPanicked
 	defer func() { call.end(err) }()
 	err = c.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
 	return err
 }
+
+// errPanicked stands for the error of a call that panicked.
+var errPanicked = status.Error(codes.Internal, "")
 
 // NewStream ends the span when gRPC takes the stream to have ended, see
 // [grpc.OnFinish].
@@ -159,19 +162,35 @@ func (c *call) end(err error) {
 	if c.ended.Swap(true) {
 		return
 	}
-	code := codeNames[codeIndex(problem.CodeName(status.Code(err)))]
-	attributes := []attribute.KeyValue{semconv.RPCSystemNameGRPC, semconv.RPCMethod(c.method), semconv.RPCResponseStatusCode(code)}
-	if err != nil {
-		attributes = append(attributes, semconv.ErrorTypeKey.String(code))
-	}
+	key := callKey{method: c.method, code: codeIndex(problem.CodeName(status.Code(err))), failed: err != nil}
 	if m := c.telemetry.metrics; m != nil {
-		m.callDuration.Record(c.ctx, time.Since(c.start).Seconds(), metric.WithAttributes(attributes...))
+		m.callDuration.Record(c.ctx, time.Since(c.start).Seconds(), m.callOptions.of(key, key.options)...)
 	}
 	if c.span != nil {
 		if err != nil {
 			c.span.SetStatus(otelcodes.Error, "") // the text may quote the request
 		}
-		c.span.SetAttributes(attributes...)
+		c.span.SetAttributes(key.attributes()...)
 		c.span.End()
 	}
+}
+
+// callKey is what tells the labels of calls apart.
+type callKey struct {
+	method string
+	code   uint8 // see codeNames
+	failed bool
+}
+
+func (k callKey) attributes() []attribute.KeyValue {
+	code := codeNames[k.code]
+	attributes := []attribute.KeyValue{semconv.RPCSystemNameGRPC, semconv.RPCMethod(k.method), semconv.RPCResponseStatusCode(code)}
+	if k.failed {
+		attributes = append(attributes, semconv.ErrorTypeKey.String(code))
+	}
+	return attributes
+}
+
+func (k callKey) options() []metric.RecordOption {
+	return []metric.RecordOption{metric.WithAttributeSet(attribute.NewSet(k.attributes()...))}
 }

@@ -22,10 +22,16 @@ var errValue = errors.New("the field cannot hold the value")
 // list has its elements with commas between them. The error says only that the
 // field cannot hold it.
 func Set(msg protoreflect.Message, fields []protoreflect.FieldDescriptor, text string) error {
-	if fields[len(fields)-1].IsList() {
+	fd := fields[len(fields)-1]
+	switch {
+	case fd.IsList():
 		return set(msg, fields, "", strings.Split(text, ","))
+	case len(fields) == 1 && fd.Kind() == protoreflect.StringKind && !fd.IsMap(): // nearly always
+		msg.Set(fd, protoreflect.ValueOfString(text))
+		return nil
+	default:
+		return set(msg, fields, "", []string{text})
 	}
-	return set(msg, fields, "", []string{text})
 }
 
 // set puts the values of a parameter into the field that fields lead to.
