@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -206,20 +207,28 @@ const firstRead = 16 << 10
 
 func (x *exchange) readAll(from io.Reader) *problem.Problem {
 	limit := x.gateway.config.Limits.BodyBytes
-	var buf bytes.Buffer
+	room := int64(512)
 	if announced := x.request.ContentLength; announced > 0 {
-		buf.Grow(int(min(announced, firstRead)) + bytes.MinRead)
+		room = min(announced, firstRead) + 1 // which shows the end without growing
 	}
-	n, err := buf.ReadFrom(io.LimitReader(from, limit+1))
-	switch {
-	case n > limit || x.bytesIn.Load() > limit:
-		return x.tooLarge()
-	case err != nil:
-		return x.readFailed(err)
+	data := make([]byte, 0, room)
+	limited := io.LimitedReader{R: from, N: limit + 1}
+	for {
+		n, err := limited.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case int64(len(data)) > limit || x.bytesIn.Load() > limit:
+			return x.tooLarge()
+		case errors.Is(err, io.EOF):
+			x.bodyIsRead()
+			x.body = data
+			return nil
+		case err != nil:
+			return x.readFailed(err)
+		case len(data) == cap(data):
+			data = slices.Grow(data, 1)
+		}
 	}
-	x.bodyIsRead()
-	x.body = buf.Bytes()
-	return nil
 }
 
 func (x *exchange) readFailed(err error) *problem.Problem {

@@ -51,7 +51,7 @@ func knownParams(params map[string]string) bool {
 // several that it likes as well, or "" if it takes none (RFC 9110, section
 // 12.5.1). Without the header, anything goes.
 func negotiate(accept []string, offers ...string) string {
-	if len(accept) == 0 {
+	if len(accept) == 0 || len(accept) == 1 && accept[0] == offers[0] {
 		return offers[0]
 	}
 	best, bestQ := "", 0

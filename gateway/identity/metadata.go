@@ -58,37 +58,37 @@ func Assert(md metadata.MD, p *auth.Principal) error {
 // encode writes p as an evenkeel.gateway.v1.Principal. It does so field by field,
 // since a door makes one for each request; a test holds it to proto.Marshal.
 func encode(p *auth.Principal) (string, error) {
-	var room [256]byte // that most principals fit into
-	e := encoder{out: room[:0]}
-	e.field(1, p.Subject)
-	e.field(2, p.Issuer)
 	for _, scope := range p.Scopes {
-		e.element(3, scope)
+		if !utf8.ValidString(scope) {
+			return "", errNotUTF8
+		}
 	}
-	e.field(4, string(p.Method))
-	if e.broken {
-		return "", errors.New("it is not UTF-8")
+	if !utf8.ValidString(p.Subject) || !utf8.ValidString(p.Issuer) || !utf8.ValidString(string(p.Method)) {
+		return "", errNotUTF8
 	}
-	return string(e.out), nil
+	var room [256]byte // that most principals fit into
+	b := appendField(room[:0], 1, p.Subject)
+	b = appendField(b, 2, p.Issuer)
+	for _, scope := range p.Scopes {
+		b = appendElement(b, 3, scope)
+	}
+	return string(appendField(b, 4, string(p.Method))), nil
 }
 
-// encoder writes strings as fields of a message.
-type encoder struct {
-	out    []byte
-	broken bool // there was one that is not UTF-8
-}
+var errNotUTF8 = errors.New("it is not UTF-8")
 
-// field writes a singular one, which proto3 leaves out if it is empty.
-func (e *encoder) field(number protowire.Number, s string) {
-	if s != "" {
-		e.element(number, s)
+// appendField writes a string that is a field, which proto3 leaves out if it is
+// empty.
+func appendField(b []byte, number protowire.Number, s string) []byte {
+	if s == "" {
+		return b
 	}
+	return appendElement(b, number, s)
 }
 
-// element writes one of a list.
-func (e *encoder) element(number protowire.Number, s string) {
-	e.broken = e.broken || !utf8.ValidString(s)
-	e.out = protowire.AppendString(protowire.AppendTag(e.out, number, protowire.BytesType), s)
+// appendElement writes a string that is one of a list.
+func appendElement(b []byte, number protowire.Number, s string) []byte {
+	return protowire.AppendString(protowire.AppendTag(b, number, protowire.BytesType), s)
 }
 
 // takeFromIncoming returns the principal that the incoming metadata asserts, if

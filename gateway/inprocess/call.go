@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -95,7 +96,7 @@ func (c *call) SendHeader(md metadata.MD) error {
 	c.header = metadata.Join(c.header, md)
 	c.send()
 	c.mu.Unlock()
-	c.observed.headerOut(c.header)
+	c.tellHeader()
 	return nil
 }
 
@@ -125,19 +126,29 @@ func (c *call) sendHeader() {
 	}
 	c.mu.Unlock()
 	if now {
-		c.observed.headerOut(c.header)
+		c.tellHeader()
+	}
+}
+
+// tellHeader tells those who observe the handler's end of the headers.
+func (c *call) tellHeader() {
+	if c.observed != nil {
+		c.observed.headerOut(c.arrived())
 	}
 }
 
 // send is called with the lock held. The header does not change after it.
 func (c *call) send() {
 	c.sent = true
-	if c.header == nil {
-		c.header = metadata.MD{}
-	}
 	dropReserved(c.header)
-	c.header["content-type"] = contentTypes
 	close(c.headerSent)
+}
+
+// arrived returns the headers that were sent, as they come from a transport.
+func (c *call) arrived() metadata.MD {
+	header := metadata.MD{"content-type": contentTypes}
+	maps.Copy(header, c.header)
+	return header
 }
 
 func (c *call) ended() bool {

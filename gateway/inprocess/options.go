@@ -166,8 +166,10 @@ func (o *options) decodeRequest(c *call, data mem.BufferSlice, m any) error {
 // tell fills in what a caller asked to be told, when a call has ended with err.
 func (o *options) tell(c *call, err error) {
 	var header, trailer metadata.MD
-	if c != nil {
+	if c != nil && (o.headers != nil || o.trailers != nil || o.observed != nil) {
 		header, trailer = c.told()
+	}
+	if c != nil {
 		for _, h := range o.headers {
 			*h = header.Copy()
 		}
@@ -192,7 +194,7 @@ func (c *call) told() (header, trailer metadata.MD) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.sent {
-		header = c.header
+		header = c.arrived()
 	}
 	if c.ended() {
 		trailer = c.trailer
