@@ -133,9 +133,18 @@ func (x *exchange) judged(d policy.Decision) *problem.Problem {
 // read.
 func (x *exchange) shed() *problem.Problem {
 	b := x.binding
-	if b.overload == nil || x.request.Method == http.MethodHead && b.serverStream() || !b.overload.Full(b.priority) {
+	if b.overload == nil || x.request.Method == http.MethodHead && b.serverStream() || !x.refusedBy(b.overload) {
 		return nil
 	}
 	x.reason = overloadReason
 	return b.overload.Problem()
+}
+
+// refusedBy asks a limiter, which counts what it refuses: not what is only to be
+// explained.
+func (x *exchange) refusedBy(limiter *overload.Limiter) bool {
+	if x.dry != nil {
+		return limiter.Full(x.binding.priority)
+	}
+	return limiter.Refuse(x.binding.priority)
 }

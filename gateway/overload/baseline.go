@@ -7,8 +7,8 @@ const (
 	memory = 200
 	// enough is how many calls make a baseline.
 	enough = 5
-	// probeWeight is how many calls what is known counts for against those of a
-	// probe.
+	// probeWeight is how many calls what is known counts for, at most, against
+	// those of a probe.
 	probeWeight = 40
 	// maxSurprise bounds how far one call can move a baseline.
 	maxSurprise = 5
@@ -64,8 +64,9 @@ func (b *baseline) refresh(all bool, tolerance float64) {
 	case all, !b.known(), fresh.seen >= probeSamples/2 && fresh.nanoseconds > tolerance*b.nanoseconds:
 		b.mean = fresh
 	default:
-		weight := float64(fresh.seen) / float64(fresh.seen+probeWeight)
+		weight := float64(fresh.seen) / float64(fresh.seen+min(b.seen, probeWeight))
 		b.nanoseconds += weight * (fresh.nanoseconds - b.nanoseconds)
+		b.seen = min(b.seen+fresh.seen, memory)
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 	clearly = 0.7
 	// headroom bounds how far the limit goes beyond what was in flight.
 	headroom = 1.5
+	// chance is how many roots of the limit are kept free besides: critical
+	// calls do not come evenly, which matters more the fewer fit.
+	chance = 0.7
 	// lightPart is what part of the calls that can run without waiting is taken
 	// for light load.
 	lightPart = 0.5
@@ -78,15 +81,25 @@ func newControl(config Config, now time.Duration) *control {
 // admit decides about a call and counts it, if it is let in. load is what it
 // starts under.
 func (c *control) admit(now time.Duration, class Priority) (load load, ok bool) {
-	c.tend(now)
-	c.window.peak = max(c.window.peak, c.inFlight+1)
-	if c.inFlight+1 > c.room(class) {
-		c.heldBack(class)
+	if c.refuses(now, class) {
 		return heavy, false
 	}
 	c.inFlight++
 	return c.loadNow(), true
 }
+
+// refuses decides about a call that is to be made.
+func (c *control) refuses(now time.Duration, class Priority) bool {
+	c.tend(now)
+	c.window.peak = max(c.window.peak, c.inFlight+1)
+	if !c.full(class) {
+		return false
+	}
+	c.heldBack(class)
+	return true
+}
+
+func (c *control) full(class Priority) bool { return c.inFlight+1 > c.room(class) }
 
 // room is how many calls may be in flight for one of a class to be among them.
 func (c *control) room(class Priority) int {
@@ -103,8 +116,7 @@ func (c *control) room(class Priority) int {
 	if c.probe.holds() {
 		return max(int(share*float64(c.lightLoad())), 1)
 	}
-	// The root is for chance: critical calls do not come evenly.
-	return max(int(share*c.limit-math.Sqrt(c.limit)/2), 1)
+	return max(int(share*c.limit-chance*math.Sqrt(c.limit)), 1)
 }
 
 // lightLoad is how many calls can be in flight without waiting for each other:
@@ -158,6 +170,14 @@ func (c *control) measure(took time.Duration, method *baseline, outcome Outcome)
 	c.window.ratios += min(ratio, maxRatio)
 	c.window.took += took
 	c.window.samples++
+}
+
+// slowness is how many times as long as at light load calls take now.
+func (c *control) slowness() float64 {
+	if c.window.samples >= fewSamples {
+		return max(c.window.ratios/float64(c.window.samples), 1)
+	}
+	return max(c.pressure, 1)
 }
 
 // change changes the limit by what the window shows, and begins another.

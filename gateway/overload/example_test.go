@@ -25,7 +25,7 @@ func Example() {
 	fmt.Println("limit", limiter.Stats().Limit)
 	// Output:
 	// 5 of 20 sheddable calls
-	// 2 of 20 default calls
-	// 3 of 20 critical calls
+	// 1 of 20 default calls
+	// 4 of 20 critical calls
 	// limit 10
 }

@@ -80,12 +80,28 @@ func (c *Call) Done(outcome Outcome) {
 	l.control.done(now, now-c.start, c.method, c.load, outcome)
 }
 
-// Full reports whether a call of a class would be refused now. It counts
-// nothing, and is there to refuse one before work is spent on it.
+// Refuse reports whether a call of a class is to be refused now, and counts it as
+// refused then. It is there to refuse one before work is spent on it; one that is
+// not is let in by Acquire, later, or is not. Whoever refuses calls must say so
+// here: a limiter that did not know that it holds calls back would not look, from
+// time to time, how long calls take when it does.
+func (l *Limiter) Refuse(class Priority) bool {
+	class = class.known()
+	now := l.now()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.control.refuses(now, class) {
+		return false
+	}
+	l.stats[class].Refused++
+	return true
+}
+
+// Full tells whether a call of a class would be refused now. It counts nothing.
 func (l *Limiter) Full(class Priority) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.control.inFlight+1 > l.control.room(class.known())
+	return l.control.full(class.known())
 }
 
 // Config returns how l limits, with the defaults set.

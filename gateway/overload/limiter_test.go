@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,7 +49,7 @@ func TestEachClassLeavesRoomForThoseBeforeIt(t *testing.T) {
 	shed := fill(l, Sheddable)
 	other := fill(l, Default)
 	critical := fill(l, Critical)
-	if len(shed) != 70 || len(other) != 15 || len(critical) != 15 {
+	if len(shed) != 68 || len(other) != 15 || len(critical) != 17 {
 		t.Errorf("%d sheddable, then %d default, then %d critical", len(shed), len(other), len(critical))
 	}
 	if !l.Full(Critical) {
@@ -59,7 +60,7 @@ func TestEachClassLeavesRoomForThoseBeforeIt(t *testing.T) {
 	if s := l.Stats(); s.InFlight != 99 || l.Full(Critical) || !l.Full(Default) {
 		t.Errorf("%+v: a call that ended twice counts twice", s)
 	}
-	if s := l.Stats(); s.Sheddable != (ClassStats{70, 1}) || s.Critical != (ClassStats{15, 1}) {
+	if s := l.Stats(); s.Sheddable != (ClassStats{68, 1}) || s.Critical != (ClassStats{17, 1}) {
 		t.Errorf("%+v", s)
 	}
 }
@@ -75,6 +76,63 @@ func TestEveryClassHasAPlaceHoweverLowTheLimit(t *testing.T) {
 
 // A caller that allows less time than a call takes must not lower the limit for
 // all others.
+// Who refuses calls before they are made has to say so, or the limiter does not
+// know that it holds any back, and never looks what light load is like.
+func TestCallsThatAreRefusedBeforeTheyAreMadeCount(t *testing.T) {
+	l, pass := still(t, Config{InitialLimit: 10, MaxLimit: 10})
+	if l.Refuse(Default) {
+		t.Fatal("there is room")
+	}
+	fill(l, Default)
+	if !l.Refuse(Default) || !l.Refuse(17) || l.Refuse(Critical) {
+		t.Error("what is refused is not what has no room")
+	}
+	if s := l.Stats(); s.Default.Refused != 3 || s.Critical.Refused != 0 {
+		t.Errorf("%+v: fill was refused once, and Refuse refused twice", s)
+	}
+	if l.Full(Default) && l.Stats().Default.Refused != 3 {
+		t.Error("Full counts")
+	}
+	pass(31 * time.Second) // the opening is given up
+	l.Refuse(Default)
+	pass(2 * time.Second)
+	if l.Refuse(Default); !l.Stats().Probing {
+		t.Error("nothing probes although calls are held back")
+	}
+}
+
+// A method that is called seldom may be seen under load only. What it takes then
+// is not what it takes without.
+func TestAMethodThatIsSeenUnderLoadOnlyIsNotTakenForASlowOne(t *testing.T) {
+	l, pass := still(t, Config{InitialLimit: 100, MaxLimit: 100})
+	call := func(took time.Duration, methods ...string) {
+		var calls []*Call
+		for _, m := range methods {
+			c, ok := l.Acquire(m, Critical)
+			if !ok {
+				t.Fatal("refused")
+			}
+			calls = append(calls, c)
+		}
+		pass(took)
+		for _, c := range calls {
+			c.Done(Succeeded)
+		}
+	}
+	for range 30 {
+		call(10*time.Millisecond, "often")
+	}
+	// All take three times as long.
+	many := slices.Repeat([]string{"often"}, 40)
+	for range 10 {
+		call(30*time.Millisecond, append(many, "seldom")...)
+	}
+	got := time.Duration(l.control.known.of("seldom").nanoseconds)
+	if got < 8*time.Millisecond || got > 16*time.Millisecond {
+		t.Errorf("it is taken to need %v at light load, want some 10 ms", got)
+	}
+}
+
 func TestDeadlinesThatAreTooShortDoNotLowerTheLimit(t *testing.T) {
 	l, advance := still(t, Config{InitialLimit: 20})
 	run := func(outcome Outcome, took time.Duration) {

@@ -101,8 +101,13 @@ func (c *control) learn(now, took time.Duration, method *baseline, load load, ou
 		switch {
 		case probed:
 			method.fresh.add(took, probeSamples)
-		case load == light || !method.known() && c.probe.number != opening:
+		case load == light:
 			method.learn(took)
+		case !method.known() && c.probe.number != opening:
+			// One that is called seldom is not to be without a measure until
+			// there is light load: it is guessed to take as many times as long
+			// now as others do.
+			method.learn(time.Duration(float64(took) / c.slowness()))
 		default:
 			return
 		}
