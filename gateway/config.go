@@ -240,7 +240,9 @@ type Health struct {
 // Drain says how [Gateway.Serve] ends once its context is done.
 type Drain struct {
 	// Delay is how long requests are still accepted, while ReadyPath answers
-	// 503, so that load balancers notice. Up to 1 h; default 0.
+	// 503, so that load balancers notice, and callers leave the connections that
+	// they have. Up to 1 h; default 5 s. Negative for none, where nothing stands
+	// in front: then what is on its way over an idle connection is lost.
 	Delay time.Duration
 
 	// Timeout is how long requests in flight may take to finish after that,

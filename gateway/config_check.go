@@ -125,6 +125,8 @@ func (t *Timeouts) complete() error {
 }
 
 func (d *Drain) complete() error {
+	setting.Default(&d.Delay, 5*time.Second)
+	d.Delay = max(d.Delay, 0)
 	setting.Default(&d.Timeout, 30*time.Second)
 	return cmp.Or(
 		setting.InRange("Drain.Delay", d.Delay, 0, time.Hour),

@@ -134,6 +134,7 @@ func newDoor(t testing.TB, change func(*gateway.Config), serve ...func(*libraryS
 		t.Fatal(err)
 	}
 	config := gateway.Config{
+		Drain:          gateway.Drain{Delay: -1},
 		Authenticators: []auth.Authenticator{tokens, keys},
 		Policy:         librarians,
 		Logger:         slog.New(slog.NewJSONHandler(d.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),

@@ -189,7 +189,7 @@ func TestConfigIsCheckedWithTheFieldsPath(t *testing.T) {
 		"Config.Health.LivePath":             {Health: gateway.Health{LivePath: "livez"}},
 		"Config.Health.ReadyPath":            {Health: gateway.Health{ReadyPath: "/livez"}},
 		"Config.Health.Checks[0]":            {Health: gateway.Health{Checks: []func(context.Context) error{nil}}},
-		"Config.Drain.Delay":                 {Drain: gateway.Drain{Delay: -1}},
+		"Config.Drain.Delay":                 {Drain: gateway.Drain{Delay: 2 * time.Hour}},
 		"Config.Drain.Timeout":               {Drain: gateway.Drain{Timeout: -1}},
 	} {
 		_, err := gateway.New(config)

@@ -44,6 +44,8 @@ func serveOn(server *http.Server, listener *connections) error {
 
 func (g *Gateway) drain(server *http.Server, failed <-chan error) error {
 	g.draining.Store(true)
+	g.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "gateway: draining: not ready, but serves on for the delay, then finishes what is in flight",
+		slog.Duration("delay", g.config.Drain.Delay), slog.Duration("timeout", g.config.Drain.Timeout))
 	if g.config.Drain.Delay > 0 {
 		timer := time.NewTimer(g.config.Drain.Delay)
 		defer timer.Stop()

@@ -16,7 +16,7 @@ import (
 // would not be the one that is used.
 func TestTheDoorTakesANewCertificateWhileItServes(t *testing.T) {
 	f := newFixture(t, func(c *Config) { c.Interval = time.Hour })
-	g, err := gateway.New(gateway.Config{TLS: f.source.TLS(), Logger: slog.New(slog.DiscardHandler)})
+	g, err := gateway.New(gateway.Config{Drain: gateway.Drain{Delay: -1}, TLS: f.source.TLS(), Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -103,7 +103,7 @@ func (d *Door) open(config Config) error {
 		Logger:         config.Logger,
 		Telemetry:      told,
 		Timeouts:       gateway.Timeouts{Call: callTimeout},
-		Drain:          gateway.Drain{Timeout: drainTimeout},
+		Drain:          gateway.Drain{Delay: -1, Timeout: drainTimeout}, // nothing stands in front
 		OpenAPI:        &gateway.OpenAPI{Title: "The mesh", Version: "1.0.0", Description: "Films, who makes them and who is in them."},
 	})
 	if err != nil {

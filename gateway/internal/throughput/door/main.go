@@ -68,6 +68,7 @@ func run(o options) error {
 		return err
 	}
 	defer closeConn()
+	config.Drain.Delay = -1 // nothing stands in front
 	g, err := gateway.New(config)
 	if err != nil {
 		return err
