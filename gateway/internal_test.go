@@ -74,6 +74,27 @@ func FuzzAccept(f *testing.F) {
 	})
 }
 
+func FuzzContentType(f *testing.F) {
+	for _, value := range []string{"application/json", "Application/JSON; charset=UTF-8", "application/json; charset=latin1", "application/json;", "text/plain, application/json", "application/json; a=\"b", "/"} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		p := checkContentType(http.Header{"Content-Type": {value}}, typeJSON)
+		if p == nil && !strings.HasPrefix(strings.ToLower(strings.TrimSpace(value)), typeJSON) {
+			t.Errorf("%q is taken for JSON", value)
+		}
+		// Those that a form can send without a question before.
+		for _, simple := range []string{"text/plain", "multipart/form-data", "application/x-www-form-urlencoded"} {
+			if p == nil && strings.HasPrefix(strings.ToLower(value), simple) {
+				t.Errorf("%q is taken", value)
+			}
+		}
+		if two := checkContentType(http.Header{"Content-Type": {value, value}}, typeJSON); two == nil {
+			t.Errorf("%q is taken twice", value)
+		}
+	})
+}
+
 func TestNegotiationTakesTheBestOfTheMostSpecific(t *testing.T) {
 	for accept, want := range map[string]string{
 		"*/*": typeNDJSON, "application/json": typeJSON, "application/*": typeNDJSON, "text/html": "",

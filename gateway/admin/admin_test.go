@@ -378,3 +378,42 @@ func TestAWrongConfigIsRefusedByField(t *testing.T) {
 		}
 	}
 }
+
+// Whatever host and origin a browser names, who is let in has no name that an
+// attacker could have chosen.
+func FuzzHost(f *testing.F) {
+	for _, host := range []string{"localhost:9901", "127.0.0.1", "[::1]:1", "evil.example", "localhost.evil.example", "[fe80::1%25eth0]:80", "admin.internal", "[evil", "localhost:", ""} {
+		f.Add(host, "")
+		f.Add(host, "http://"+host)
+	}
+	g, err := gateway.New(gateway.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		f.Fatal(err)
+	}
+	a, err := admin.New(g, admin.Config{Hosts: []string{"admin.internal"}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, host, origin string) {
+		w := get(a, "/livez", func(r *http.Request) {
+			r.Host = host
+			if origin != "" {
+				r.Header["Origin"] = []string{origin}
+			}
+		})
+		if w.Code != http.StatusOK {
+			return
+		}
+		name := host
+		if h, _, err := net.SplitHostPort(host); err == nil {
+			name = h
+		}
+		name = strings.ToLower(strings.Trim(name, "[]"))
+		if _, err := netip.ParseAddr(name); err != nil && name != "localhost" && name != "admin.internal" {
+			t.Errorf("%q is let in", host)
+		}
+		if origin != "" && !strings.HasSuffix(strings.ToLower(origin), "://"+strings.ToLower(host)) {
+			t.Errorf("a page of %q is let in at %q", origin, host)
+		}
+	})
+}

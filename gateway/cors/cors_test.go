@@ -152,3 +152,33 @@ func FuzzOrigin(f *testing.F) {
 		}
 	})
 }
+
+// Whatever a preflight asks for, the answer grants no more than what was named.
+func FuzzPreflight(f *testing.F) {
+	f.Add("https://a.example.com", "PUT", "x-tenant, authorization")
+	f.Add("https://a.example.com", "GET", "")
+	f.Add("null", "delete", "a,,b\x00")
+	f.Add("https://evil.example", "PUT", "*")
+	h := newPolicy(f, cors.Config{Origins: []string{"https://a.example.com"}})
+	f.Fuzz(func(t *testing.T, origin, method, headers string) {
+		r := httptest.NewRequest("OPTIONS", "/v1/books", nil)
+		r.Header["Origin"], r.Header["Access-Control-Request-Method"] = []string{origin}, []string{method}
+		r.Header["Access-Control-Request-Headers"] = []string{headers}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		got := w.Header()
+		if allow := got.Get("Access-Control-Allow-Origin"); allow != "" && allow != "https://a.example.com" {
+			t.Errorf("%q from %q", allow, origin)
+		}
+		if got.Get("Access-Control-Allow-Origin") != "" && origin != "https://a.example.com" {
+			t.Errorf("%q is let in", origin)
+		}
+		for name, values := range got {
+			for _, v := range values {
+				if strings.ContainsAny(v, "\r\n\x00") {
+					t.Errorf("%s: %q", name, v)
+				}
+			}
+		}
+	})
+}

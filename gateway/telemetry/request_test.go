@@ -303,3 +303,29 @@ type discard struct{}
 
 func (discard) ExportSpans(context.Context, []sdktrace.ReadOnlySpan) error { return nil }
 func (discard) Shutdown(context.Context) error                             { return nil }
+
+// Whatever trace context a stranger sends, its trace is not continued, and the
+// door's is well-formed.
+func FuzzTraceContext(f *testing.F) {
+	f.Add(traceparent, "a=b", "tenant=7")
+	f.Add("00-00000000000000000000000000000000-0000000000000000-01", "", "")
+	f.Add("ff-"+strings.Repeat("a", 500), strings.Repeat("a=b,", 100), "\x00=%zz")
+	f.Add("", "=", ";;,")
+	k := keep(f, func(c *telemetry.Config) {
+		c.Propagator = propagation.NewCompositeTextMapPropagator(propagation.TraceContext{}, propagation.Baggage{})
+	})
+	f.Fuzz(func(t *testing.T, parent, state, carried string) {
+		r := request("GET", "/")
+		r.Header["Traceparent"], r.Header["Tracestate"], r.Header["Baggage"] = []string{parent}, []string{state}, []string{carried}
+		r, q := k.Start(r)
+		own := q.SpanContext()
+		q.End(telemetry.Outcome{Status: 200})
+		if !own.IsValid() || strings.Contains(parent, own.TraceID().String()) || own.TraceState().Len() > 0 {
+			t.Errorf("%q is continued: %v", parent, own)
+		}
+		if n := baggage.FromContext(r.Context()).Len(); n != 0 {
+			t.Errorf("%q is carried", carried)
+		}
+		k.spans.Reset()
+	})
+}
