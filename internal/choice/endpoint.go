@@ -36,6 +36,7 @@ type Endpoint struct {
 	provenAt      atomic.Int64 // when it left probation; notProven while in it
 	pushbackUntil atomic.Int64
 	distance      atomic.Int64 // ns there and back
+	probeAfter    atomic.Int64 // when it may be probed again
 
 	latency *Histogram // of the successful calls; nil if nobody watches
 
@@ -48,6 +49,8 @@ type Endpoint struct {
 	inFlightMean  mean
 	logPerRequest float64 // of known.perRequest
 	lastReport    Report
+	counts        bool          // its in-flight counts are of the moment, however old the rest is
+	probedAt      int64         // when a report came that a probe asked for
 	uptime        time.Duration // the last one reported; 0 if none was
 
 	unanswered     int32  // failures in a row without an answer
@@ -98,6 +101,7 @@ func (e *Endpoint) Reconnected() {
 	e.mu.Lock()
 	e.reconnected = true
 	e.draining.Store(false) // who takes new connections does not go
+	e.probeAfter.CompareAndSwap(probeUnanswered, 0)
 	e.mu.Unlock()
 }
 
@@ -144,6 +148,7 @@ func (e *Endpoint) forget(now, startedAt int64) {
 	e.capacity = capacity{}
 	e.inFlightMean = mean{}
 	e.lastReport = Report{}
+	e.counts = false
 	e.unanswered = 0
 	e.pushbackUntil.Store(0)
 	e.draining.Store(false)

@@ -38,6 +38,7 @@ type Look struct {
 	OwnThen   float64 // of those reported, this client's
 	Reported  float64 // how much of the report is known; the rest has faded
 	ReportAge int64
+	Probed    bool // the report was the answer to a probe
 
 	Utilization       float64 // as reported
 	Silence           int64
@@ -102,6 +103,9 @@ func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, c *candidate, weig
 	}
 	if l.Reported > 0 {
 		l.OwnThen, l.Usual = float64(f.ownThen), float64(f.inFlightMean)
+		e.mu.Lock()
+		l.Probed = e.probedAt == f.reportedAt
+		e.mu.Unlock()
 		if f.utilization >= 0 {
 			l.Utilization, l.QueueFrom = float64(f.utilization), FromUtilization
 		}

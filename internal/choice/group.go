@@ -33,6 +33,7 @@ type Group struct {
 	_       cacheLine
 
 	inFlight, own pooled // calls at an endpoint: all, and this client's
+	probes        probes
 }
 
 // cacheLine is room between fields that different processors write and read.

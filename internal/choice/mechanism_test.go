@@ -453,3 +453,27 @@ func TestAServerThatDrainedIsCalledAgainOnceItTakesConnections(t *testing.T) {
 		t.Error("the server that took its place is never called, so it cannot say that it stays")
 	}
 }
+
+// A server may count its calls for each report and make all else anew only now and then.
+func TestTheSameReportAgainIsNewsOnlyOfAServerThatCountsEachTime(t *testing.T) {
+	for _, counts := range []bool{false, true} {
+		_, f, now := provenFleet(t, DefaultParams(), 2)
+		e := f.Endpoint(0)
+		r := NoReport()
+		r.Utilization, r.InFlight, r.Uptime = 0.5, 3, 200*time.Second
+		if counts {
+			r.InFlight = 2
+			e.Reported(now, r)
+			r.InFlight = 3
+		}
+		e.Reported(now+ms, r)
+		e.Reported(now+50*ms, r)
+		want := now + ms
+		if counts {
+			want = now + 50*ms
+		}
+		if got := e.known.reportedAt; got != want {
+			t.Errorf("counts %v: the report is of %v ms after the first, want %v", counts, (got-now)/ms, (want-now)/ms)
+		}
+	}
+}

@@ -45,6 +45,10 @@ type Params struct {
 	// while what is nearer is idle. 0: no endpoint is preferred for being near.
 	DistanceWeight float64
 
+	// ProbesPerCall is how many probes, at most, are sent for each call, on average.
+	// 0 turns probing off.
+	ProbesPerCall float64
+
 	perWindow float64 // 1/DecayWindow
 }
 

@@ -19,6 +19,8 @@ type world struct {
 	fleet  *Fleet // of those that are ready; nil if none is
 	open   []openCall
 	picks  []int // in the order in which they were made
+	probed []int // whose probe is under way
+	probes int   // that were sent
 }
 
 type openCall struct {
@@ -36,6 +38,7 @@ func newWorld(events []byte) *world {
 	if setting&8 != 0 {
 		p.UtilizationThreshold = 0.8
 	}
+	p.ProbesPerCall = []float64{0, 0, 0.3, 1, 1, 2, 3, 3}[setting>>5]
 	w.group = NewGroup(p, setting&16 != 0)
 	for range 1 + w.event()%12 {
 		w.all = append(w.all, w.group.NewEndpoint(w.now))
@@ -94,6 +97,10 @@ func (w *world) step() error {
 	case 13:
 		w.all[w.one()].SetDistance(time.Duration(w.event()) * time.Millisecond)
 		w.connect()
+	case 14:
+		if len(w.probed) > 0 {
+			return w.endProbe(w.event() % len(w.probed))
+		}
 	default:
 		return w.fail(w.one())
 	}
@@ -114,7 +121,68 @@ func (w *world) pick(stream bool) error {
 	}
 	w.picks = append(w.picks, i)
 	w.open = append(w.open, openCall{i, w.fleet.Begin(w.now, choice, stream), stream})
+	return w.probe(choice.Index)
+}
+
+// probe sends the probes that are due after a pick.
+func (w *world) probe(picked int) error {
+	perCall := w.group.params().ProbesPerCall
+	for _, k := range w.fleet.Probes(w.now, w.random, picked, nil) {
+		i := slices.Index(w.all, w.fleet.Endpoint(k))
+		switch {
+		case !w.ready[i] || w.all[i].draining.Load() || k == picked:
+			return fmt.Errorf("endpoint %d is probed, which is not ready, drains or was just picked", i)
+		case slices.Contains(w.probed, i):
+			return fmt.Errorf("endpoint %d is probed while it is being probed", i)
+		}
+		w.probed = append(w.probed, i)
+		w.probes++
+	}
+	if most := perCall * float64(len(w.picks)); float64(w.probes) > most {
+		return fmt.Errorf("%d probes were sent for %d calls, at most %v were allowed", w.probes, len(w.picks), most)
+	}
+	if n := w.group.probes.underWay.Load(); n != int64(len(w.probed)) {
+		return fmt.Errorf("%d probes are under way, and %d counted", len(w.probed), n)
+	}
 	return nil
+}
+
+// endProbe ends a probe, which must not do what only calls do.
+func (w *world) endProbe(k int) error {
+	i := w.probed[k]
+	w.probed = slices.Delete(w.probed, k, k+1)
+	e := w.all[i]
+	before, cost := e.ofCalls(w.now), costAt(e, w.now)
+	if how := w.event(); how&3 != 0 {
+		e.Probed(w.now, w.report(false))
+	} else {
+		e.ProbeFailed(w.now, how&4 != 0)
+		if after := costAt(e, w.now); after < cost {
+			return fmt.Errorf("a failed probe of endpoint %d lowered its cost from %v to %v", i, cost, after)
+		}
+	}
+	if after := e.ofCalls(w.now); after != before {
+		return fmt.Errorf("a probe of endpoint %d, without a call, changed %+v to %+v", i, before, after)
+	}
+	return nil
+}
+
+// learnedOfCalls is what only calls may change.
+type learnedOfCalls struct {
+	inFlight, silence   int64
+	proven, pushback    int64
+	unanswered          int32
+	errorRate           float32
+	window              errorWindow
+	observed            observation
+	successes, failures uint64
+}
+
+func (e *Endpoint) ofCalls(now int64) learnedOfCalls {
+	return learnedOfCalls{
+		e.inFlight(), e.silence(now), e.provenAt.Load(), e.pushbackUntil.Load(), e.unanswered,
+		e.known.errorRate, e.window, e.observed, e.successes, e.failures,
+	}
 }
 
 func (w *world) end(i int) {
@@ -203,6 +271,11 @@ func (w *world) live() error {
 	for len(w.open) > 0 {
 		w.end(0)
 	}
+	for len(w.probed) > 0 {
+		if err := w.endProbe(0); err != nil {
+			return err
+		}
+	}
 	if err := w.count(); err != nil {
 		return fmt.Errorf("at the end: %w", err)
 	}
@@ -236,8 +309,9 @@ func lives(t *testing.T, events []byte) {
 }
 
 // In-flight counts are exact and return to zero, failures never pay, only ready
-// endpoints are picked, there is always one to pick, and the same seed gives the
-// same picks: whatever happens.
+// endpoints are picked or probed, there is always one to pick, probes stay within
+// their budget and do not what only calls do, and the same seed gives the same picks:
+// whatever happens.
 func TestInvariantsUnderRandomEvents(t *testing.T) {
 	random := newRandom(21)
 	for range 1500 {

@@ -48,8 +48,11 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 		e.unsettle()
 	}
 	k := &e.known
-	if *r == e.lastReport && now-k.reportedAt < repeats {
+	if *r == e.lastReport && now-k.reportedAt < repeats && !e.counts {
 		return false
+	}
+	if last := &e.lastReport; r.Uptime > 0 && r.Uptime == last.Uptime && r.InFlight != last.InFlight {
+		e.counts = true
 	}
 	e.lastReport = *r
 	known := o.fade(k.reportedAt)
@@ -85,7 +88,9 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 
 // repeats is for how long a report that is the same, word for word, is the old
 // one said again: a server may make its reports anew only now and then. What it
-// says is then as old as when it was first heard.
+// says is then as old as when it was first heard. Not so where the in-flight count was
+// seen to change while the age did not: all else is made anew now and then, but the
+// calls are counted each time, and as many as before is news.
 const repeats = int64(5 * time.Second)
 
 // enoughReports is over how many reports a server's in-flight count is averaged.
