@@ -95,6 +95,7 @@ type policy struct {
 	settings  atomic.Pointer[settings]
 	methods   methods
 	metrics   *metrics
+	probes    atomic.Uint64 // that were sent
 
 	mu        sync.Mutex
 	endpoints map[*endpoint]struct{} // all that there are, ready or not
@@ -106,12 +107,14 @@ type settings struct {
 	errorCodes uint32 // a bit for each code that counts
 	metrics    []metricName
 	oobPeriod  time.Duration // 0: no out-of-band reports
+	probing    bool
 }
 
 func newSettings(c *Config) *settings {
 	s := &settings{
 		errorCodes: c.errorCodes(),
 		metrics:    parseMetricNames(c.MetricNamesForComputingUtilization),
+		probing:    c.ProbesPerCall > 0,
 	}
 	if c.EnableOOBLoadReport {
 		s.oobPeriod = or(c.OOBReportingPeriod, defaultOOBReportingPeriod, 0)
@@ -138,7 +141,7 @@ func (b *policy) UpdateClientConnState(s balancer.ClientConnState) error {
 	}
 	b.mu.Unlock()
 	for _, e := range endpoints {
-		e.updateOOB()
+		e.follow()
 	}
 	return b.child.UpdateClientConnState(balancer.ClientConnState{
 		// Without it, outlier detection and client-side health checks would do nothing.

@@ -50,6 +50,12 @@ type Config struct {
 	// unit of distance counts for while they are idle. The busier they are, the less
 	// it counts. 0.01 to 100; default 2; Off for not preferring any.
 	DistanceWeight float64
+	// ProbesPerCall turns probing on: endpoints are asked for a load report, by the
+	// out-of-band service and apart from calls, while this client has no fresh
+	// news of them. It is how many such probes are sent for each call, at most and
+	// on average: they cost the network and the servers about what a small call does. It pays
+	// where clients are quiet, or servers work on one call at a time. 0.01 to 3; default Off.
+	ProbesPerCall float64
 	// DecayWindow is how long knowledge takes to fade to nothing without news.
 	// 1s to 1h; default 30s.
 	DecayWindow time.Duration
@@ -145,6 +151,7 @@ func (c Config) Validate() error {
 		within("filterDraws", float64(c.FilterDraws), 2, 16, false),
 		within("panicThreshold", c.PanicThreshold, 0, 100, true),
 		within("distanceWeight", c.DistanceWeight, 0.01, 100, true),
+		within("probesPerCall", c.ProbesPerCall, 0.01, 3, true),
 		lasts("decayWindow", c.DecayWindow, time.Second, time.Hour, false),
 		lasts("slowStartConfig.slowStartWindow", c.SlowStart.Window, 0, 24*time.Hour, true),
 		within("slowStartConfig.aggression", c.SlowStart.Aggression, 0.01, 100, false),
@@ -191,6 +198,7 @@ func (c Config) Params() choice.Params {
 		p.PanicThreshold = 0
 	}
 	p.DistanceWeight = or(c.DistanceWeight, p.DistanceWeight, 0)
+	p.ProbesPerCall = or(c.ProbesPerCall, p.ProbesPerCall, 0)
 	p.DecayWindow = or(c.DecayWindow, p.DecayWindow, p.DecayWindow)
 	p.SlowStartWindow = or(c.SlowStart.Window, p.SlowStartWindow, 0)
 	p.SlowStartAggression = or(c.SlowStart.Aggression, p.SlowStartAggression, 1)
@@ -231,6 +239,7 @@ type jsonConfig struct {
 	FilterDraws                        *int       `json:"filterDraws,omitempty"`
 	PanicThreshold                     *float64   `json:"panicThreshold,omitempty"`
 	DistanceWeight                     *float64   `json:"distanceWeight,omitempty"`
+	ProbesPerCall                      *float64   `json:"probesPerCall,omitempty"`
 	DecayWindow                        *duration  `json:"decayWindow,omitempty"`
 	SlowStart                          *jsonStart `json:"slowStartConfig,omitempty"`
 	ProbationRamp                      *duration  `json:"probationRamp,omitempty"`
@@ -256,6 +265,7 @@ func (c Config) MarshalJSON() ([]byte, error) {
 		FilterDraws:                        toJSON(c.FilterDraws),
 		PanicThreshold:                     toJSON(c.PanicThreshold),
 		DistanceWeight:                     toJSON(c.DistanceWeight),
+		ProbesPerCall:                      toJSON(c.ProbesPerCall),
 		DecayWindow:                        (*duration)(toJSON(c.DecayWindow)),
 		ProbationRamp:                      (*duration)(toJSON(c.ProbationRamp)),
 		StreamAnswerAge:                    (*duration)(toJSON(c.StreamAnswerAge)),
@@ -290,6 +300,7 @@ func (c *Config) UnmarshalJSON(data []byte) error {
 		FilterDraws:                        fromJSON(j.FilterDraws),
 		PanicThreshold:                     fromJSON(j.PanicThreshold),
 		DistanceWeight:                     fromJSON(j.DistanceWeight),
+		ProbesPerCall:                      fromJSON(j.ProbesPerCall),
 		DecayWindow:                        fromJSON((*time.Duration)(j.DecayWindow)),
 		ProbationRamp:                      fromJSON((*time.Duration)(j.ProbationRamp)),
 		StreamAnswerAge:                    fromJSON((*time.Duration)(j.StreamAnswerAge)),

@@ -19,6 +19,7 @@ var fullConfig = Config{
 	FilterDraws:                        4,
 	PanicThreshold:                     30,
 	DistanceWeight:                     0.5,
+	ProbesPerCall:                      0.5,
 	DecayWindow:                        90 * time.Second,
 	SlowStart:                          SlowStart{Window: 1500 * time.Millisecond, Aggression: 2, MinWeightPercent: 5},
 	ProbationRamp:                      Off,
@@ -29,7 +30,7 @@ var fullConfig = Config{
 	MetricNamesForComputingUtilization: []string{"named_metrics.kv_cache", "cpu_utilization"},
 }
 
-const fullJSON = `{"errorRateThreshold":0.25,"utilizationThreshold":0,"filterDraws":4,"panicThreshold":30,"distanceWeight":0.5,` +
+const fullJSON = `{"errorRateThreshold":0.25,"utilizationThreshold":0,"filterDraws":4,"panicThreshold":30,"distanceWeight":0.5,"probesPerCall":0.5,` +
 	`"decayWindow":"90s","slowStartConfig":{"slowStartWindow":"1.5s","aggression":2,"minWeightPercent":5},` +
 	`"probationRamp":"0s","streamAnswerAge":"1s","errorCodes":["UNAVAILABLE","ABORTED"],"enableOobLoadReport":true,` +
 	`"oobReportingPeriod":"0.25s","metricNamesForComputingUtilization":["named_metrics.kv_cache","cpu_utilization"]}`
@@ -80,6 +81,9 @@ func TestAFieldOutOfRangeIsRefusedWithItsPath(t *testing.T) {
 		`{"filterDraws":0}`:                                             "filterDraws",
 		`{"panicThreshold":101}`:                                        "panicThreshold",
 		`{"distanceWeight":-2}`:                                         "distanceWeight",
+		`{"probesPerCall":0.001}`:                                       "probesPerCall",
+		`{"probesPerCall":3.5}`:                                         "probesPerCall",
+		`{"probesPerCall":-1}`:                                          "probesPerCall",
 		`{"decayWindow":"0.5s"}`:                                        "decayWindow",
 		`{"decayWindow":"0s"}`:                                          "decayWindow",
 		`{"decayWindow":30}`:                                            "duration 30",

@@ -78,6 +78,7 @@ func TestTheDefaultsInTheDocsAreThoseOfTheCode(t *testing.T) {
 		"filterDraws":                        p.FilterDraws,
 		"panicThreshold":                     100 * p.PanicThreshold,
 		"distanceWeight":                     p.DistanceWeight,
+		"probesPerCall":                      p.ProbesPerCall,
 		"decayWindow":                        seconds(p.DecayWindow),
 		"slowStartConfig.slowStartWindow":    seconds(p.SlowStartWindow),
 		"slowStartConfig.aggression":         p.SlowStartAggression,
@@ -131,8 +132,8 @@ func TestTheRangesInTheDocsAreThoseOfTheCode(t *testing.T) {
 			accepts(low*0.9, false)
 		}
 	}
-	if checked != 13 {
-		t.Errorf("%d ranges were checked, want 13", checked)
+	if checked != 14 {
+		t.Errorf("%d ranges were checked, want 14", checked)
 	}
 }
 

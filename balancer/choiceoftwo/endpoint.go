@@ -2,6 +2,7 @@ package choiceoftwo
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	v3orcapb "github.com/cncf/xds/go/xds/data/orca/v3"
@@ -25,15 +26,18 @@ type endpoint struct {
 	pickFirst balancer.Balancer
 	core      *choice.Endpoint
 
-	// mu guards the fields below. OnLoadReport does not take it: stopping the
-	// reports, which is done with mu held, waits for OnLoadReport to return.
-	mu        sync.Mutex
-	addresses []resolver.Address
-	state     connectivity.State
-	ready     balancer.SubConn // the connection that is ready, if one is
-	wasReady  bool
-	stopOOB   func() // ends the out-of-band reports of ready; nil if there are none
-	oobPeriod time.Duration
+	prober atomic.Pointer[prober] // of ready; nil while there is none
+
+	// mu guards the fields below. OnLoadReport and probed do not take it: stopping
+	// reports or probes, which is done with mu held, waits for them to return.
+	mu         sync.Mutex
+	addresses  []resolver.Address
+	state      connectivity.State
+	ready      balancer.SubConn // the connection that is ready, if one is
+	wasReady   bool
+	stopOOB    func() // ends the out-of-band reports of ready; nil if there are none
+	oobPeriod  time.Duration
+	stopProber func() // ends the probes of ready; nil if there are none
 }
 
 func (b *policy) newEndpoint(cc balancer.ClientConn, opts balancer.BuildOptions) balancer.Balancer {
@@ -117,7 +121,7 @@ func (e *endpoint) gained(sc balancer.SubConn) {
 	if again {
 		e.core.Reconnected()
 	}
-	e.updateOOB()
+	e.follow()
 }
 
 // lost forgets the ready connection, if it is this one; nil means any.
@@ -132,13 +136,21 @@ func (e *endpoint) lost(sc balancer.SubConn) {
 		e.stopOOB()
 		e.stopOOB = nil
 	}
+	e.dropProber()
 }
 
-// updateOOB asks for out-of-band reports, or no longer does, as the settings say.
-func (e *endpoint) updateOOB() {
-	period := e.policy.settings.Load().oobPeriod
+// follow has the ready connection asked for reports as the settings say.
+func (e *endpoint) follow() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.updateOOB()
+	e.updateProber()
+}
+
+// updateOOB asks for out-of-band reports, or no longer does, as the settings say. The
+// caller holds e.mu.
+func (e *endpoint) updateOOB() {
+	period := e.policy.settings.Load().oobPeriod
 	if e.stopOOB != nil && period == e.oobPeriod {
 		return // asking anew would end one stream and begin another
 	}

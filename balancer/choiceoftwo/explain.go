@@ -182,6 +182,7 @@ type Candidate struct {
 	UtilizationPercent    *float64 `json:"utilizationPercent,omitempty"`
 	ReportAgeMs           *float64 `json:"reportAgeMs,omitempty"`
 	ReportKnownPercent    float64  `json:"reportKnownPercent"`
+	ReportByProbe         bool     `json:"reportByProbe,omitempty"` // the report was the answer to a probe
 
 	SilenceMs float64 `json:"silenceMs"` // for how long calls have waited with none answered
 
@@ -251,7 +252,7 @@ func candidate(l *choice.Look) Candidate {
 		OwnInFlightCalls: l.Own, OthersInFlightCalls: l.Others,
 		ReportedInFlightCalls: known(l.InFlight, 1), UsualInFlightCalls: known(l.Usual, 1),
 		OwnAtReportCalls: l.OwnThen, UtilizationPercent: known(l.Utilization, 100),
-		ReportAgeMs: known(float64(l.ReportAge), 1e-6), ReportKnownPercent: 100 * l.Reported,
+		ReportAgeMs: known(float64(l.ReportAge), 1e-6), ReportKnownPercent: 100 * l.Reported, ReportByProbe: l.Probed,
 		SilenceMs:           float64(l.Silence) / 1e6,
 		OwnErrorRatePercent: 100 * l.ErrorRate, ReportedErrorRatePercent: 100 * l.ReportedErrorRate,
 		ErrorPenaltyFactor: l.ErrorPenalty,

@@ -41,6 +41,12 @@ var (
 		Unit:        "{call}",
 		Labels:      []string{targetLabel},
 	})
+	probesMetric = estats.RegisterInt64Count(estats.MetricDescriptor{
+		Name:        "grpc.lb.choice_of_two.probes",
+		Description: "EXPERIMENTAL. Endpoints that were asked for a load report apart from calls (probesPerCall).",
+		Unit:        "{probe}",
+		Labels:      []string{targetLabel},
+	})
 )
 
 // metricsInterval is how often the metrics are brought up to date. Recording
@@ -57,6 +63,7 @@ type metrics struct {
 	states          map[string]int64
 	reasons         map[string]int64
 	seen            map[*endpoint]totals
+	probes          uint64 // recorded
 	picks, failures uint64 // of endpoints that are gone, not yet recorded
 }
 
@@ -136,6 +143,10 @@ func (m *metrics) record() {
 	}
 	if failures > 0 {
 		failuresMetric.Record(m.recorder, int64(failures), target)
+	}
+	if probes := m.policy.probes.Load(); probes > m.probes {
+		probesMetric.Record(m.recorder, int64(probes-m.probes), target)
+		m.probes = probes
 	}
 	m.recordStates(states, held)
 }

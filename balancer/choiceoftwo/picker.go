@@ -18,9 +18,10 @@ import (
 // picker picks among the endpoints that were ready when it was made. It does
 // not change; what is known of its endpoints does.
 type picker struct {
-	policy *policy
-	ready  []*readyPicker
-	fleet  *choice.Fleet
+	policy  *policy
+	ready   []*readyPicker
+	fleet   *choice.Fleet
+	probing bool
 }
 
 func (b *policy) newPicker(ready []*readyPicker) *picker {
@@ -28,7 +29,7 @@ func (b *policy) newPicker(ready []*readyPicker) *picker {
 	for i, p := range ready {
 		cores[i] = p.endpoint.core
 	}
-	return &picker{policy: b, ready: ready, fleet: b.group.NewFleet(cores)}
+	return &picker{policy: b, ready: ready, fleet: b.group.NewFleet(cores), probing: b.settings.Load().probing}
 }
 
 // Pick implements balancer.Picker.
@@ -49,6 +50,9 @@ func (p *picker) Pick(info balancer.PickInfo) (balancer.PickResult, error) {
 	c.policy, c.endpoint, c.inner = p.policy, chosen.endpoint.core, result.Done
 	c.core = p.fleet.Begin(now, choice, p.policy.methods.stream(info.FullMethodName))
 	result.Done = c.done
+	if p.probing {
+		p.probe(now, choice.Index)
+	}
 	return result, nil
 }
 

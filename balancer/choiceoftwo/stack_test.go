@@ -120,6 +120,15 @@ func newMeshOf(t *testing.T, serviceConfig string, servers ...*server) *mesh {
 		m.add(s)
 		names = append(names, s.name)
 	}
+	m.connect(serviceConfig, names...)
+	t.Cleanup(m.close)
+	return m
+}
+
+// connect makes the client of the servers with these names.
+func (m *mesh) connect(serviceConfig string, names ...string) {
+	t := m.t
+	t.Helper()
 	m.resolver.InitialState(state(names...))
 	withBuilder(t, NewBuilder(WithMonitor(m.monitor), WithExplainer(explained), WithDistance(mapDistance)))
 	conn, err := grpc.NewClient("test:///service",
@@ -132,9 +141,7 @@ func newMeshOf(t *testing.T, serviceConfig string, servers ...*server) *mesh {
 	}
 	m.conn = conn
 	conn.Connect()
-	m.waitReady(len(servers))
-	t.Cleanup(m.close)
-	return m
+	m.waitReady(len(names))
 }
 
 // add serves s, in place of a server of the same name.

@@ -26,6 +26,7 @@ import (
 var balancerMetrics = []string{
 	"grpc.lb.choice_of_two.endpoints", "grpc.lb.choice_of_two.held_back",
 	"grpc.lb.choice_of_two.picks", "grpc.lb.choice_of_two.failures",
+	"grpc.lb.choice_of_two.probes",
 }
 
 // DialOptions make gRPC's own handler tell of a connection: spans of calls and

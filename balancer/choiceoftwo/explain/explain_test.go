@@ -29,6 +29,7 @@ func decisions() []*choiceoftwo.Decision {
 		UtilizationPercent: ptr(40), ErrorPenaltyFactor: 1, WeightPercent: 100,
 	}
 	other := fresh
+	other.ReportByProbe = true
 	other.Endpoint, other.Verdict, other.CostMs, other.QueueCalls, other.UnseenCalls = "movie/4", choiceoftwo.NotCheapestFresh, 24, 1, 0.4
 	other.ReportedInFlightCalls, other.OwnAtReportCalls = ptr(3), 2
 	slow := fresh

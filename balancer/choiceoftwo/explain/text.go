@@ -71,12 +71,16 @@ func perRequest(c *choiceoftwo.Candidate, d *choiceoftwo.Decision) string {
 
 func queue(c *choiceoftwo.Candidate) string {
 	own := fmt.Sprintf("%d of this client's calls in flight", c.OwnInFlightCalls)
+	reported := "reported"
+	if c.ReportByProbe {
+		reported = "answered a probe with"
+	}
 	switch {
 	case c.ReportedInFlightCalls != nil && c.UsualInFlightCalls != nil && c.ReportAgeMs != nil:
-		return fmt.Sprintf("it reported %s in flight %s, %s of them this client's, %s are usual; %s",
-			count(*c.ReportedInFlightCalls), ago(*c.ReportAgeMs), count(c.OwnAtReportCalls), count(*c.UsualInFlightCalls), own)
+		return fmt.Sprintf("it %s %s in flight %s, %s of them this client's, %s are usual; %s",
+			reported, count(*c.ReportedInFlightCalls), ago(*c.ReportAgeMs), count(c.OwnAtReportCalls), count(*c.UsualInFlightCalls), own)
 	case c.UtilizationPercent != nil && c.ReportAgeMs != nil:
-		return fmt.Sprintf("it reported a utilization of %.0f %% %s; %s", *c.UtilizationPercent, ago(*c.ReportAgeMs), own)
+		return fmt.Sprintf("it %s a utilization of %.0f %% %s; %s", reported, *c.UtilizationPercent, ago(*c.ReportAgeMs), own)
 	default:
 		return fmt.Sprintf("nothing reported; %s, and %s of others presumed", own, count(c.OthersInFlightCalls))
 	}
