@@ -327,7 +327,8 @@ func (e *engine) travelled(id int32, r *request) {
 			e.requests.release(id)
 			return
 		}
-		r.probe = Probe{InFlight: s.count, Latency: s.history.median(s.count)}
+		s.advance(e.now)
+		r.probe = s.probe(e.now, e.reportRandom)
 		e.send(id, r, probed)
 	case probed:
 		client, server, probe := r.client, r.server, r.probe

@@ -404,7 +404,7 @@ func BenchmarkRequests(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for _, name := range []string{"choice_of_two", "round_robin", "peak_ewma", "prequal"} {
+	for _, name := range []string{"choice_of_two", "choice_of_two_probing", "round_robin", "peak_ewma", "prequal"} {
 		b.Run(name, func(b *testing.B) {
 			calls := 0.0
 			for i := range b.N {

@@ -76,6 +76,17 @@ func (s *server) report(now int64, random *rand.Rand) Report {
 	return said
 }
 
+// probe is the server's answer to a probe. The caller has advanced the server.
+func (s *server) probe(now int64, random *rand.Rand) Probe {
+	p := Probe{InFlight: s.count, Latency: s.history.median(s.count), Report: Report{Utilization: -1, RPS: -1, EPS: -1}}
+	if !s.reporter.Silent() {
+		p.Report = s.report(now, random)
+	}
+	// Whoever can answer a probe has its queue at hand, whatever it reports.
+	p.Report.InFlight = float64(s.count)
+	return p
+}
+
 func (r *reporter) distort(said *Report, factor float64) {
 	wrong := func(field string) bool {
 		return len(r.Wrong.Fields) == 0 || slices.Contains(r.Wrong.Fields, field)

@@ -49,6 +49,9 @@ type Probe struct {
 	// Latency is the median latency of calls that arrived when about as many
 	// were in flight; 0 while there were none.
 	Latency time.Duration
+	// Report is what the server reports, be that stale or wrong, but for InFlight, which
+	// is as above. A server that sends no reports says nothing else here either.
+	Report Report
 }
 
 // Code is how a call ended.

@@ -56,9 +56,11 @@ func (c *cell) row(all []*cell) Row {
 }
 
 // isPeer tells whether another policy may be compared with this one: it is no
-// oracle and knows no more.
+// oracle and knows no more. The module's own, with probing and without, are no
+// peers of each other.
 func (c *cell) isPeer(other *cell) bool {
-	return other != c && other.policy.Evidence&policy.Truth == 0 && other.policy.Within(c.policy)
+	both := c.policy.IsOurs() && other.policy.IsOurs()
+	return other != c && !both && other.policy.Evidence&policy.Truth == 0 && other.policy.Within(c.policy)
 }
 
 // best is, of the cells that are wanted, that with the lowest p99.

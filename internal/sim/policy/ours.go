@@ -8,23 +8,41 @@ import (
 	"github.com/evenkeel/evenkeel/internal/sim"
 )
 
-// newOurs is the module's own policy: what is here only translates, as package
-// choiceoftwo does for gRPC.
-func newOurs(config json.RawMessage) (sim.Policy, error) {
+// probesPerCall is the budget of choice_of_two_probing, if its config says none.
+const probesPerCall = 1
+
+// newOurs returns the module's own policy, as its config has it and with probing
+// on. What is here only translates, as package choiceoftwo does for gRPC.
+func newOurs(config json.RawMessage) (plain, probing Named, err error) {
 	if len(config) == 0 {
 		config = json.RawMessage("{}")
 	}
 	c, err := choiceoftwo.ParseConfig(config)
 	if err != nil {
-		return nil, err
+		return Named{}, Named{}, err
 	}
 	params := c.Params()
+	plain = Named{Ours, "this module's policy, by the code that production links", Calls | Reports, oursOf(params)}
+	if params.ProbesPerCall > 0 {
+		plain.Evidence |= Probes
+	} else {
+		params.ProbesPerCall = probesPerCall
+	}
+	probing = Named{OursProbing, "the same, asking servers for reports while it has no news (probesPerCall, 1 by default)", Calls | Reports | Probes, oursOf(params)}
+	return plain, probing, nil
+}
+
+func oursOf(params choice.Params) sim.Policy {
 	return factory(func(env sim.Env) sim.Balancer {
-		return &ours{
+		o := &ours{
 			env: env, group: choice.NewGroup(params, false),
 			endpoints: make([]*choice.Endpoint, env.Servers), wasReady: make([]bool, env.Servers),
 		}
-	}), nil
+		if params.ProbesPerCall > 0 {
+			return &oursProbing{ours: o}
+		}
+		return o
+	})
 }
 
 type ours struct {
@@ -79,7 +97,10 @@ func (o *ours) Update(now int64, listed, ready []int32) {
 }
 
 func (o *ours) Pick(now int64) (int32, int32) {
-	i := o.fleet.Pick(now, o.env.Random)
+	return o.begin(now, o.fleet.Pick(now, o.env.Random))
+}
+
+func (o *ours) begin(now int64, i int) (server, call int32) {
 	e := o.fleet.Endpoint(i)
 	return o.ready[i], o.calls.Put(oursCall{e, e.Begin(now, false)})
 }

@@ -31,8 +31,14 @@ type Named struct {
 // Within tells whether a policy has no more evidence than another has.
 func (n Named) Within(other Named) bool { return n.Evidence&^other.Evidence == 0 }
 
-// Ours is the name of the module's own policy.
-const Ours = "choice_of_two"
+// Names of the module's own policy.
+const (
+	Ours        = "choice_of_two"
+	OursProbing = "choice_of_two_probing" // with probing on
+)
+
+// IsOurs tells whether it is the module's own policy, with probing or without.
+func (n Named) IsOurs() bool { return n.Name == Ours || n.Name == OursProbing }
 
 // factory makes a policy's balancers.
 type factory func(sim.Env) sim.Balancer
@@ -42,12 +48,13 @@ func (f factory) New(env sim.Env) sim.Balancer { return f(env) }
 // All returns every policy, ours first and the oracles last. config is that of
 // ours, as in a service config; empty for the defaults.
 func All(config json.RawMessage) ([]Named, error) {
-	ours, err := newOurs(config)
+	ours, probing, err := newOurs(config)
 	if err != nil {
 		return nil, err
 	}
 	return []Named{
-		{Ours, "this module's policy, by the code that production links", Calls | Reports, ours},
+		ours,
+		probing,
 		{"netflix_2018", "choice of two by health, reported utilization and in-flight, with probation, warmup and decay", Calls | Reports, factory(newNetflix)},
 		{"round_robin", "each server in turn", Calls, factory(newRoundRobin)},
 		{"weighted_round_robin", "in turn, as often as reported rps over utilization says (gRFC A58)", Calls | Reports, factory(newWeighted)},

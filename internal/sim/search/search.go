@@ -70,24 +70,9 @@ func Run(ctx context.Context, policies []policy.Named, o Options) (Summary, erro
 	if o.Parallel == 0 {
 		o.Parallel = runtime.GOMAXPROCS(0)
 	}
-	s := searcher{Options: o}
-	for _, p := range policies {
-		switch {
-		case p.Name == policy.Ours:
-			s.ours = p
-		case p.Evidence&policy.Truth == 0:
-			s.peers = append(s.peers, p)
-		}
-	}
-	var peers []policy.Named
-	for _, p := range s.peers {
-		if p.Within(s.ours) {
-			peers = append(peers, p)
-		}
-	}
-	s.peers = peers
-	if s.ours.Policy == nil || len(peers) == 0 {
-		return s.summary, errors.New("there must be " + policy.Ours + " and another policy that knows no more")
+	s := searcher{Options: o, matches: pair(policies)}
+	if len(s.matches) == 0 {
+		return s.summary, errors.New("there must be " + policy.Ours + ", or " + policy.OursProbing + ", and another policy that knows no more")
 	}
 	for i := 0; s.more(i); i++ {
 		if err := s.examine(ctx, s.next(i)); err != nil {
@@ -102,9 +87,31 @@ func Run(ctx context.Context, policies []policy.Named, o Options) (Summary, erro
 
 type searcher struct {
 	Options
-	ours    policy.Named
-	peers   []policy.Named
+	matches []match
 	summary Summary
+}
+
+// match is a peer and that of ours which it is compared with.
+type match struct{ ours, peer policy.Named }
+
+// pair finds for each other policy the one of ours that it is fair to compare it with:
+// that which knows no less and, of two, the one that knows no more than is needed.
+func pair(policies []policy.Named) (matches []match) {
+	for _, p := range policies {
+		if p.IsOurs() || p.Evidence&policy.Truth != 0 {
+			continue
+		}
+		var best policy.Named
+		for _, ours := range policies {
+			if ours.IsOurs() && p.Within(ours) && (best.Policy == nil || ours.Within(best)) {
+				best = ours
+			}
+		}
+		if best.Policy != nil {
+			matches = append(matches, match{best, p})
+		}
+	}
+	return matches
 }
 
 func (s *searcher) more(i int) bool {
@@ -123,7 +130,7 @@ func (s *searcher) next(i int) *scenario.Scenario {
 
 // suspect is a peer that ours may lose to, and by what.
 type suspect struct {
-	peer     policy.Named
+	match
 	measures []measure
 	first    []Comparison
 }
@@ -162,15 +169,15 @@ func (s *searcher) examine(ctx context.Context, sc *scenario.Scenario) error {
 
 // suspects takes a glance at all peers.
 func (s *searcher) suspects(ctx context.Context, sc *scenario.Scenario) ([]suspect, error) {
-	results, err := s.run(ctx, sc, append([]policy.Named{s.ours}, s.peers...), 1, glance)
+	results, err := s.run(ctx, sc, s.matches, 1, glance)
 	if err != nil {
 		return nil, err
 	}
 	var suspects []suspect
-	for i, p := range s.peers {
-		x := suspect{peer: p}
+	for _, both := range s.matches {
+		x := suspect{match: both}
 		for _, m := range measures(sc) {
-			if m.suspicious(m.compare(results[0], results[i+1])) {
+			if m.suspicious(m.compare(results[both.ours.Name], results[both.peer.Name])) {
 				x.measures = append(x.measures, m)
 			}
 		}
@@ -187,25 +194,26 @@ func (s *searcher) confirm(ctx context.Context, sc *scenario.Scenario, suspects 
 	if len(suspects) == 0 {
 		return nil, nil
 	}
-	policies := []policy.Named{s.ours}
+	var matches []match
 	for _, x := range suspects {
-		policies = append(policies, x.peer)
+		matches = append(matches, x.match)
 	}
-	results, err := s.run(ctx, sc, policies, seed, look)
+	results, err := s.run(ctx, sc, matches, seed, look)
 	if err != nil {
 		return nil, err
 	}
 	var left []suspect
-	for i, x := range suspects {
-		sure := suspect{peer: x.peer}
+	for _, x := range suspects {
+		sure := suspect{match: x.match}
+		ours, theirs := results[x.ours.Name], results[x.peer.Name]
 		for j, m := range x.measures {
-			c := m.compare(results[0], results[i+1])
+			c := m.compare(ours, theirs)
 			if !m.loses(c) {
 				continue
 			}
 			sure.measures, sure.first = append(sure.measures, m), append(sure.first, c)
 			if found != nil {
-				found(x, j, c, beside(&m, results[0], results[i+1]))
+				found(x, j, c, beside(&m, ours, theirs))
 			}
 		}
 		if len(sure.measures) > 0 {
@@ -215,16 +223,21 @@ func (s *searcher) confirm(ctx context.Context, sc *scenario.Scenario, suspects 
 	return left, nil
 }
 
-// run runs the policies on the same seeds.
-func (s *searcher) run(ctx context.Context, sc *scenario.Scenario, policies []policy.Named, seed uint64, seeds int) ([][]*sim.Result, error) {
+// run runs the policies of all matches on the same seeds, and returns their results by name.
+func (s *searcher) run(ctx context.Context, sc *scenario.Scenario, matches []match, seed uint64, seeds int) (map[string][]*sim.Result, error) {
+	policies := make(map[string]policy.Named)
+	for _, m := range matches {
+		policies[m.ours.Name], policies[m.peer.Name] = m.ours, m.peer
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(s.Parallel)
-	results := make([][]*sim.Result, len(policies))
-	for i, p := range policies {
-		results[i] = make([]*sim.Result, seeds)
+	results := make(map[string][]*sim.Result)
+	for name, p := range policies {
+		of := make([]*sim.Result, seeds)
+		results[name] = of
 		for j := range seeds {
 			group.Go(func() (err error) {
-				results[i][j], err = sim.Run(ctx, sc, p.Policy, sim.Options{Seed: seed + uint64(j)})
+				of[j], err = sim.Run(ctx, sc, p.Policy, sim.Options{Seed: seed + uint64(j)})
 				return err
 			})
 		}

@@ -178,3 +178,24 @@ func TestOursAndAPeerMustBeThere(t *testing.T) {
 		}
 	}
 }
+
+func TestEachPeerIsComparedWithThatOfOursThatKnowsNoMoreThanNeedBe(t *testing.T) {
+	compared := func(names string) map[string]string {
+		with := make(map[string]string)
+		for _, m := range pair(peers(t, names)) {
+			with[m.peer.Name] = m.ours.Name
+		}
+		return with
+	}
+	got := compared("prequal,weighted_round_robin,choice_of_two_probing,choice_of_two,round_robin,oracle_lwl")
+	want := map[string]string{
+		"prequal": "choice_of_two_probing", "weighted_round_robin": "choice_of_two", "round_robin": "choice_of_two",
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	want = map[string]string{"prequal": "choice_of_two_probing", "round_robin": "choice_of_two_probing"}
+	if got := compared("prequal,choice_of_two_probing,round_robin"); !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
