@@ -50,6 +50,7 @@ type binding struct {
 	observed *telemetry.Route // nil if there is no telemetry
 	log      slog.Handler
 
+	hasRules bool               // of protovalidate, for the request
 	policy   *policy.Rules      // nil for none
 	rates    *ratelimit.Limiter // with those of the method
 	limited  bool               // by any

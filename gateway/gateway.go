@@ -45,10 +45,6 @@ func New(config Config) (*Gateway, error) {
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("gateway: Config.%w", err)
 	}
-	rules, err := newValidator(config.Logger)
-	if err != nil {
-		return nil, fmt.Errorf("gateway: %w", err)
-	}
 	rates, err := ratelimit.New(config.RateLimit)
 	if err != nil {
 		return nil, fmt.Errorf("gateway: Config.RateLimit: %w", err)
@@ -58,7 +54,7 @@ func New(config Config) (*Gateway, error) {
 		return nil, fmt.Errorf("gateway: Config.Policy: %w", err)
 	}
 	config.RateLimit, config.Policy = rates.Config(), policies.Config()
-	g := &Gateway{config: config, validator: rules, rates: rates, policies: policies, marshaler: newMarshaler(config.JSON, config.Lenient)}
+	g := &Gateway{config: config, validator: newValidator(config.Logger), rates: rates, policies: policies, marshaler: newMarshaler(config.JSON, config.Lenient)}
 	numbers := config.JSON
 	numbers.EnumNumbers = true
 	g.withEnumNumbers = newMarshaler(numbers, config.Lenient)

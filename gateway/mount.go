@@ -144,6 +144,9 @@ func (m *mounting) finish() error {
 	if err := m.gateway.validator.prepare(service); err != nil {
 		return err
 	}
+	for _, b := range m.bindings {
+		b.hasRules = hasRules(b.method.Input(), map[protoreflect.FullName]bool{})
+	}
 	return m.gateway.add(m)
 }
 

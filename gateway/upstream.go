@@ -278,6 +278,9 @@ func (x *exchange) startStream(md metadata.MD) {
 }
 
 func (x *exchange) validate(m any) error {
+	if !x.binding.hasRules {
+		return x.refusal()
+	}
 	msg, ok := m.(proto.Message)
 	if !ok {
 		return status.Errorf(codes.Internal, "a request of type %T", m)

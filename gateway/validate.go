@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 
 	validatepb "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
@@ -21,16 +22,13 @@ import (
 
 // validator checks requests against the protovalidate rules in their protos.
 type validator struct {
-	rules  protovalidate.Validator
+	// rules is made when there are any: it takes some MiB.
+	rules  func() (protovalidate.Validator, error)
 	logger *slog.Logger
 }
 
-func newValidator(logger *slog.Logger) (*validator, error) {
-	rules, err := protovalidate.New()
-	if err != nil {
-		return nil, err
-	}
-	return &validator{rules: rules, logger: logger}, nil
+func newValidator(logger *slog.Logger) *validator {
+	return &validator{logger: logger, rules: sync.OnceValues(func() (protovalidate.Validator, error) { return protovalidate.New() })}
 }
 
 // prepare compiles the rules of every request of a service, so that a broken
@@ -40,21 +38,66 @@ func (v *validator) prepare(service protoreflect.ServiceDescriptor) error {
 	methods := service.Methods()
 	for i := range methods.Len() {
 		method := methods.Get(i)
-		if err := v.compile(method.Input(), seen); err != nil {
+		if !hasRules(method.Input(), map[protoreflect.FullName]bool{}) {
+			continue
+		}
+		rules, err := v.rules()
+		if err == nil {
+			err = compile(rules, method.Input(), seen)
+		}
+		if err != nil {
 			return fmt.Errorf("method %s: %w", method.Name(), err)
 		}
 	}
 	return nil
 }
 
-func (v *validator) compile(md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) error {
+// hasRules reports whether a message, or one that it can hold, has rules.
+func hasRules(md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
+	if seen[md.FullName()] {
+		return false
+	}
+	seen[md.FullName()] = true
+	if hasRule(md) {
+		return true
+	}
+	for i := range md.Oneofs().Len() {
+		if hasRule(md.Oneofs().Get(i)) {
+			return true
+		}
+	}
+	for i := range md.Fields().Len() {
+		fd := md.Fields().Get(i)
+		if hasRule(fd) || fd.Message() != nil && hasRules(fd.Message(), seen) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasRule reports whether a message, a oneof or a field has a rule of its own,
+// or an option that is not linked in and might be one.
+func hasRule(d protoreflect.Descriptor) bool {
+	options := d.Options().ProtoReflect()
+	if len(options.GetUnknown()) > 0 {
+		return true
+	}
+	found := false
+	options.Range(func(fd protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+		found = fd.FullName().Parent() == "buf.validate"
+		return !found
+	})
+	return found
+}
+
+func compile(rules protovalidate.Validator, md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) error {
 	if seen[md.FullName()] {
 		return nil
 	}
 	seen[md.FullName()] = true
 	// What an empty message violates does not matter here.
 	var broken *protovalidate.CompilationError
-	if err := v.rules.Validate(dynamicpb.NewMessage(md)); errors.As(err, &broken) {
+	if err := rules.Validate(dynamicpb.NewMessage(md)); errors.As(err, &broken) {
 		return fmt.Errorf("the validation rules of %s: %w", md.FullName(), err)
 	}
 	fields := md.Fields()
@@ -64,7 +107,7 @@ func (v *validator) compile(md protoreflect.MessageDescriptor, seen map[protoref
 			fd = fd.MapValue()
 		}
 		if nested := fd.Message(); nested != nil {
-			if err := v.compile(nested, seen); err != nil {
+			if err := compile(rules, nested, seen); err != nil {
 				return err
 			}
 		}
@@ -74,7 +117,10 @@ func (v *validator) compile(md protoreflect.MessageDescriptor, seen map[protoref
 
 // check returns what is wrong with a request, or nil.
 func (v *validator) check(x *exchange, msg proto.Message) *problem.Problem {
-	err := v.rules.Validate(msg)
+	rules, err := v.rules()
+	if err == nil {
+		err = rules.Validate(msg)
+	}
 	if err == nil {
 		return nil
 	}

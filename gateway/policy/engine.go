@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"cel.dev/cel-go/cel"
@@ -55,8 +56,9 @@ type Member struct {
 // An Engine compiles policies. Its methods may be called concurrently.
 type Engine struct {
 	config Config
-	env    *cel.Env
-	names  map[string]bool
+	// env is made when there is a condition: it takes half a MiB.
+	env   func() (*cel.Env, error)
+	names map[string]bool
 }
 
 // maxExpression bounds an expression; longer ones are programs.
@@ -70,12 +72,16 @@ func New(config Config) (*Engine, error) {
 	if config.Now == nil {
 		config.Now = time.Now
 	}
-	e := &Engine{config: config, names: map[string]bool{}}
+	e := &Engine{config: config, names: map[string]bool{}, env: sync.OnceValues(newEnv)}
 	if err := cmp.Or(e.checkRoles(), e.checkCost()); err != nil {
 		return nil, fmt.Errorf("policy: Config.%w", err)
 	}
-	var err error
-	e.env, err = cel.NewEnv(
+	return e, nil
+}
+
+// newEnv returns what conditions are compiled in.
+func newEnv() (*cel.Env, error) {
+	return cel.NewEnv(
 		cel.Types(&gatewayv1.Principal{}),
 		cel.Variable("principal", cel.ObjectType("evenkeel.gateway.v1.Principal")),
 		cel.Variable("roles", cel.ListType(cel.StringType)),
@@ -87,10 +93,6 @@ func New(config Config) (*Engine, error) {
 		cel.DefaultUTCTimeZone(true),
 		cel.ExtendedValidations(),
 	)
-	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
-	return e, nil
 }
 
 // Config returns how e judges, with the defaults set.
@@ -167,10 +169,19 @@ func (e *Engine) compile(method protoreflect.MethodDescriptor, declared *gateway
 	if rule, err := access.Of(method); err == nil && rule.Public() && len(r.anyRole) > 0 {
 		return nil, errors.New("any_role: the method is public, so that it may be called by nobody in particular, who has no role; say access: {authenticated: true}")
 	}
-	env, err := e.env.Extend(
-		cel.Types(dynamicpb.NewMessage(method.Input())),
-		cel.Variable("request", cel.ObjectType(string(method.Input().FullName()))),
-	)
+	switch {
+	case len(r.anyRole)+len(declared.GetConditions()) == 0:
+		return nil, errors.New("it says nothing; set any_role or conditions, or leave it out")
+	case len(declared.GetConditions()) == 0:
+		return r, nil
+	}
+	env, err := e.env()
+	if err == nil {
+		env, err = env.Extend(
+			cel.Types(dynamicpb.NewMessage(method.Input())),
+			cel.Variable("request", cel.ObjectType(string(method.Input().FullName()))),
+		)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -188,9 +199,6 @@ func (e *Engine) compile(method protoreflect.MethodDescriptor, declared *gateway
 			return nil, fmt.Errorf("conditions[%d].expression: %w", i, err)
 		}
 		r.conditions = append(r.conditions, compiled)
-	}
-	if len(r.anyRole)+len(r.conditions) == 0 {
-		return nil, errors.New("it says nothing; set any_role or conditions, or leave it out")
 	}
 	return r, nil
 }
