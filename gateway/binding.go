@@ -54,9 +54,12 @@ type binding struct {
 	policy   *policy.Rules      // nil for none
 	rates    *ratelimit.Limiter // with those of the method
 	limited  bool               // by any
-	overload *overload.Limiter  // nil for none
-	retry    *retry.Conn        // nil for none
-	priority overload.Priority
+	// byAddress says that one of them may count callers that are known by where
+	// they call from.
+	byAddress bool
+	overload  *overload.Limiter // nil for none
+	retry     *retry.Conn       // nil for none
+	priority  overload.Priority
 
 	pathFields  [][]protoreflect.FieldDescriptor // that the path's variables set, in their order
 	bound       []string                         // the same, as paths in proto names

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"google.golang.org/grpc"
@@ -31,6 +32,7 @@ func (m *mounting) protect(b *binding) error {
 		return err
 	}
 	b.limited = len(b.rates.Policies()) > 0
+	b.byAddress = slices.ContainsFunc(b.rates.Policies(), func(p ratelimit.Policy) bool { return p.KeyName() != "caller" })
 	if b.priority, err = overload.Declared(b.method); err != nil {
 		return err
 	}
@@ -77,10 +79,11 @@ func (x *exchange) count() *problem.Problem {
 	if !x.binding.limited {
 		return nil
 	}
-	address := x.gateway.config.RateLimit.Address
-	d := x.binding.rates.Allow(x.request.Context(), ratelimit.Request{
-		Method: x.binding.rpc, Principal: x.principal, Address: address(x.request), HTTP: x.request,
-	})
+	of := ratelimit.Request{Method: x.binding.rpc, Principal: x.principal, HTTP: x.request}
+	if x.principal == nil || x.binding.byAddress {
+		of.Address = x.gateway.config.RateLimit.Address(x.request)
+	}
+	d := x.binding.rates.Allow(x.request.Context(), of)
 	d.SetHeaders(x.writer.Header())
 	if d.Allowed() {
 		return nil

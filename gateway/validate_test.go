@@ -36,8 +36,10 @@ func TestNoRuleIsOverlooked(t *testing.T) {
 		change func(*descriptorpb.DescriptorProto)
 		want   bool
 	}{
-		"none":           {func(*descriptorpb.DescriptorProto) {}, false},
-		"another option": {func(m *descriptorpb.DescriptorProto) { m.Options = &descriptorpb.MessageOptions{Deprecated: proto.Bool(true)} }, false},
+		"none": {func(*descriptorpb.DescriptorProto) {}, false},
+		"another option": {func(m *descriptorpb.DescriptorProto) {
+			m.Options = &descriptorpb.MessageOptions{Deprecated: proto.Bool(true)}
+		}, false},
 		"of the message": {func(m *descriptorpb.DescriptorProto) {
 			m.Options = &descriptorpb.MessageOptions{}
 			rule(m.Options, validatepb.E_Message, &validatepb.MessageRules{})
