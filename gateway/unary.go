@@ -112,21 +112,23 @@ func (x *exchange) answer(reply proto.Message, returned metadata.MD) error {
 		m = x.gateway.withEnumNumbers
 	}
 	buffer := getBuffer()
-	defer buffer.put()
-	var err error
-	if buffer.data, err = m.append(buffer.data, x.shown(reply)); err != nil {
+	encoded, err := m.append(buffer.data, x.shown(reply))
+	if err != nil {
 		return err
 	}
-	h["Content-Length"] = []string{strconv.Itoa(len(buffer.data))}
-	_, _ = x.writer.Write(buffer.data) // the caller may be gone
-	return nil
+	buffer.data = encoded
+	h["Content-Length"] = []string{strconv.Itoa(len(encoded))}
+	if _, err := x.writer.Write(encoded); err == nil {
+		buffer.put() // HTTP/2 may still read what could not be written
+	}
+	return nil // a caller that is gone need not be told
 }
 
 // contentJSON is the header of most answers. It is shared, and full.
 var contentJSON = []string{typeJSON}
 
-// A buffer is what an answer is encoded in. http.ResponseWriters do not keep
-// what is written.
+// A buffer is what an answer is encoded in. An http.ResponseWriter does not keep
+// what it has written.
 type buffer struct{ data []byte }
 
 var buffers = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, 1<<10)} }}

@@ -29,6 +29,31 @@ func say(s *Schema, raw string) string {
 	return strings.Join(lines, "\n")
 }
 
+func TestWhatAPathCapturedIsPutIntoTheField(t *testing.T) {
+	for _, c := range []struct {
+		path, text string
+		want       *testv1.EchoRequest // nil for none that the field can hold
+	}{
+		{"text", "a,b", &testv1.EchoRequest{Text: "a,b"}},
+		{"text", "", &testv1.EchoRequest{}},
+		{"int32_value", "-7", &testv1.EchoRequest{Int32Value: -7}},
+		{"int32_value", "7.5", nil},
+		{"bool_value", "maybe", nil},
+		{"kind", "KIND_FICTION", &testv1.EchoRequest{Kind: testv1.Kind_KIND_FICTION}},
+		{"nested.number", "3", &testv1.EchoRequest{Nested: &testv1.Nested{Number: 3}}},
+		{"left", "", &testv1.EchoRequest{Choice: &testv1.EchoRequest_Left{}}},
+		{"names", "a,b", &testv1.EchoRequest{Names: []string{"a", "b"}}},
+		{"numbers", "1,2", &testv1.EchoRequest{Numbers: []int32{1, 2}}},
+		{"numbers", "1,x", nil},
+	} {
+		got := &testv1.EchoRequest{}
+		err := Set(got.ProtoReflect(), fieldpath.Resolve(echo.Descriptor(), c.path), c.text)
+		if (err != nil) != (c.want == nil) || err == nil && !proto.Equal(got, c.want) {
+			t.Errorf("%s=%q: %v, %v; want %v", c.path, c.text, got, err, c.want)
+		}
+	}
+}
+
 func TestParametersAreCheckedAgainstTheFields(t *testing.T) {
 	open := NewSchema(echo, nil, false)
 	for raw, want := range map[string]string{
