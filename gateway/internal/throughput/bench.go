@@ -65,6 +65,7 @@ type bench struct {
 	load     *child.Process
 	tokens   []string
 	samples  []sample
+	leftOut  int // rounds
 }
 
 // newBench builds and starts all that takes part.
@@ -214,6 +215,9 @@ func (b *bench) apply(d *door, verb string, warmup, duration time.Duration) (loa
 	if err == nil {
 		err = b.load.Hear(&result)
 	}
+	if err == nil && result.Shed {
+		err = errShed
+	}
 	if err == nil && result.Failed != "" {
 		err = errors.New(result.Failed)
 	}
@@ -223,8 +227,23 @@ func (b *bench) apply(d *door, verb string, warmup, duration time.Duration) (loa
 	return result, used{door: after[0].CPU - before[0].CPU, backend: after[1].CPU - before[1].CPU}, nil
 }
 
-// round measures each door once.
+// errShed says that a door refused calls because they took too long: something
+// else kept the machine busy.
+var errShed = errors.New("the door answered 503")
+
+// round measures each door once. A round in which a door had to shed is left out
+// and counted.
 func (b *bench) round(number int) error {
+	measured := len(b.samples)
+	err := b.measureAll(number)
+	if errors.Is(err, errShed) {
+		fmt.Fprintf(b.progress, "round %d is left out: %v\n", number+1, err)
+		b.samples, b.leftOut, err = b.samples[:measured], b.leftOut+1, nil
+	}
+	return err
+}
+
+func (b *bench) measureAll(number int) error {
 	fmt.Fprintf(b.progress, "round %d of %d\n", number+1, b.Rounds)
 	order := rand.Perm(len(b.doors))
 	for _, verb := range verbs {

@@ -20,6 +20,9 @@
 // with the interval that holds the true median with a probability of 95 % or
 // more, whatever the distribution (order statistics of the sign test).
 //
+// A door that limits what is in flight sheds calls when something else keeps the
+// machine busy. A round in which one did is left out, and told of.
+//
 // What is told:
 //
 //   - throughput: requests a second, in a closed loop over connections that are

@@ -32,6 +32,7 @@ type Result struct {
 	Elapsed   time.Duration // that time
 	P50, P99  time.Duration
 	Failed    string // why, if it failed
+	Shed      bool   // it failed because the door answered 503
 	FirstBody []byte // of the answers
 }
 
@@ -68,7 +69,7 @@ func Run(t Task, started, ended func()) Result {
 	var took []time.Duration
 	for i := range all {
 		if all[i].err != nil && result.Failed == "" {
-			result.Failed = all[i].err.Error()
+			result.Failed, result.Shed = all[i].err.Error(), errors.Is(all[i].err, errShed)
 		}
 		took = append(took, all[i].took...)
 	}
@@ -146,7 +147,10 @@ func (c *connection) look(conn net.Conn, r *bufio.Reader) error {
 	return nil
 }
 
+var errShed = errors.New("answered 503")
+
 var (
+	statusShed    = []byte("HTTP/1.1 503 ")
 	statusOK      = []byte("HTTP/1.1 200 ")
 	contentLength = []byte("Content-Length: ")
 )
@@ -156,6 +160,9 @@ func skipAnswer(r *bufio.Reader) error {
 	line, err := r.ReadSlice('\n')
 	if err != nil {
 		return err
+	}
+	if bytes.HasPrefix(line, statusShed) {
+		return errShed
 	}
 	if !bytes.HasPrefix(line, statusOK) {
 		return fmt.Errorf("not answered 200: %q", line)
