@@ -274,8 +274,15 @@ func (e *Endpoint) combine(o *outlook) {
 	d := logPerRequest - prior
 	d2 := d * d * requests
 	e.logPerRequest = prior + d*d2/(d2+chance)
-	e.known.perRequest, e.known.perRequestAt = float32(exp(e.logPerRequest)), o.now
+	e.known.perRequest = float32(exp(prior + counted*(e.logPerRequest-prior)))
+	e.known.perRequestAt = o.now
 }
+
+// counted is the part of the difference between a server's per-request time and what
+// is typical, as logarithms, that counts. Of several workers some are often idle, and
+// a call that finds one there waits for no other, however slow they are: the line
+// from the queue to the latency overstates what a slow server's queue costs.
+const counted = 0.75
 
 // chance is the square of by how much, as a logarithm, one request says wrong
 // what its server takes for it.
