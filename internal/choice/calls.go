@@ -118,7 +118,7 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 		e.known.errorRate, e.known.errorAt = float32(rate), now
 	}
 	if o.HasReport {
-		e.report(&view, &o.Report)
+		e.report(&view, &o.Report, enoughReports)
 	}
 	e.prove(now)
 	// The first call pays for what a server sets up once, and its caller for the
@@ -231,7 +231,7 @@ type mean struct{ value, samples float64 }
 func (m *mean) add(sample, known, enough float64) {
 	if n := m.samples*known + 1; n >= enough {
 		m.samples = enough
-		m.value += (sample - m.value) * (1 / enough) // a constant: no division
+		m.value += (sample - m.value) * (1 / enough) // mostly a constant: no division
 	} else {
 		m.samples = n
 		m.value += (sample - m.value) / n

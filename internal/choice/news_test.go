@@ -143,3 +143,28 @@ func TestOneReportOfUtilizationDoesNotTurnEverybodyAway(t *testing.T) {
 			after, before, utilizationQueue(0.98))
 	}
 }
+
+func TestCountsOutOfBandAreAveragedOverLongerThanThoseOfCalls(t *testing.T) {
+	usual := func(heard func(e *Endpoint, now int64, r Report)) float64 {
+		_, f, now := provenFleet(t, DefaultParams(), 1)
+		e := f.Endpoint(0)
+		for i := range 100 {
+			now += 100 * ms
+			r := NoReport()
+			r.InFlight = 0
+			if i >= 90 { // for the last second
+				r.InFlight = 10
+			}
+			heard(e, now, r)
+		}
+		return e.inFlightMean.value
+	}
+	outOfBand := usual((*Endpoint).Reported)
+	perCall := usual(func(e *Endpoint, now int64, r Report) {
+		c := e.Begin(now-10*ms, false)
+		e.End(now, c, &Outcome{Kind: Answered, OK: true, Heard: true, Report: r, HasReport: true})
+	})
+	if outOfBand > 1.5 || perCall < 8 {
+		t.Errorf("after a second of 10 the mean is %v out of band, and %v with calls", outOfBand, perCall)
+	}
+}

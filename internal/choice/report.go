@@ -27,7 +27,8 @@ func (e *Endpoint) Reported(now int64, r Report) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	old, view := e.known, e.group.outlook(now)
-	if e.report(&view, &r) {
+	reports := float64(steady) / float64(max(now-old.reportedAt, 1))
+	if e.report(&view, &r, max(reports, enoughReports)) {
 		e.combine(&view)
 	}
 	e.expectQueue(now)
@@ -37,8 +38,9 @@ func (e *Endpoint) Reported(now int64, r Report) {
 }
 
 // report takes in a report, and tells whether it says anything new of how long
-// requests take. The caller holds e.mu, and publishes.
-func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
+// requests take. Its in-flight count is averaged over enough reports. The caller holds
+// e.mu, and publishes.
+func (e *Endpoint) report(o *outlook, r *Report, enough float64) (news bool) {
 	now := o.now
 	if r.Uptime > 0 {
 		e.age(now, r.Uptime)
@@ -75,10 +77,10 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 	}
 	if valid(r.InFlight) {
 		n := min(r.InFlight, math.MaxFloat32)
-		e.inFlightMean.add(n, known, enoughReports)
+		e.inFlightMean.add(n, known, enough)
 		k.inFlight = float32(n)
 	} else if valid(r.Utilization) && k.inFlight < 0 {
-		e.inFlightMean.add(utilizationQueue(r.Utilization), known, enoughReports)
+		e.inFlightMean.add(utilizationQueue(r.Utilization), known, enough)
 	}
 	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
 		k.reportedAt, k.ownThen = now, float32(float64(e.inFlight())*(1-o.news.onTheWay))
@@ -93,8 +95,13 @@ func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 // calls are counted each time, and as many as before is news.
 const repeats = int64(5 * time.Second)
 
-// enoughReports is over how many reports a server's in-flight count is averaged.
-const enoughReports = 5
+const (
+	// enoughReports is over how many reports a server's in-flight count is averaged.
+	enoughReports = 5
+	// steady is for how long at least, if they come out of band: then all clients hear
+	// the same ups and downs at about the same time, and would all follow them.
+	steady = int64(10 * time.Second)
+)
 
 func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 
@@ -105,7 +112,7 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	started, oldLog, oldReport := e.startedAt.Load(), e.logPerRequest, e.lastReport
 	before := e.cost(o, &e.known)
 
-	news := e.report(o, r)
+	news := e.report(o, r, enoughReports)
 	if e.startedAt.Load() != started {
 		return // a new server: nothing of the old one is left to compare with
 	}
