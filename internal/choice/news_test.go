@@ -152,6 +152,7 @@ func TestCountsOutOfBandAreAveragedOverLongerThanThoseOfCalls(t *testing.T) {
 			now += 100 * ms
 			r := NoReport()
 			r.InFlight = 0
+			r.Utilization = float64(i) / 1000 // no report is the last one said again
 			if i >= 90 { // for the last second
 				r.InFlight = 10
 			}
