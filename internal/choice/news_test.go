@@ -153,7 +153,7 @@ func TestCountsOutOfBandAreAveragedOverLongerThanThoseOfCalls(t *testing.T) {
 			r := NoReport()
 			r.InFlight = 0
 			r.Utilization = float64(i) / 1000 // no report is the last one said again
-			if i >= 90 { // for the last second
+			if i >= 90 {                      // for the last second
 				r.InFlight = 10
 			}
 			heard(e, now, r)

@@ -162,7 +162,7 @@ func (e *Endpoint) Probed(now int64, r Report) {
 	e.mu.Lock()
 	old, view := e.known, e.group.outlook(now)
 	capacity := e.capacity
-	if e.report(&view, &r) {
+	if e.report(&view, &r, enoughReports) {
 		if capacity.perUnit.samples > 0 && view.fade(old.perRequestAt) > 0 {
 			e.capacity = capacity
 		} else {
