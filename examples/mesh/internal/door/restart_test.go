@@ -100,8 +100,13 @@ func TestARollingRestartOfAllBackendsUnderLoadLosesNoRequest(t *testing.T) {
 	names.InitialState(resolver.State{Endpoints: addresses})
 	conn, err := grpc.NewClient("movies:///movie", grpc.WithResolvers(names), grpc.WithTransportCredentials(insecure.NewCredentials()),
 		// A server that restarts is back soon; gRPC's usual first second would
-		// only make the test longer.
-		grpc.WithConnectParams(grpc.ConnectParams{Backoff: backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.1, MaxDelay: 50 * time.Millisecond}}),
+		// only make the test longer. Without a MinConnectTimeout an attempt to
+		// connect would be given up after the backoff: on a busy machine all
+		// would be, and calls fail although every server is there.
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 20 * time.Millisecond, Multiplier: 1.1, MaxDelay: 50 * time.Millisecond},
+			MinConnectTimeout: 20 * time.Second, // gRPC's own
+		}),
 		grpc.WithDefaultServiceConfig(fmt.Sprintf(`{"loadBalancingConfig": [{%q: %s}]}`, choiceoftwo.Name, policy)))
 	if err != nil {
 		t.Fatal(err)
