@@ -11,7 +11,7 @@ import (
 // What is slow or fast is not judged here: machines differ, and are shared.
 func TestEveryDoorAnswersTheSameAndIsReported(t *testing.T) {
 	o := defaults()
-	o.Rounds, o.Slice, o.Warmup = 1, 100*time.Millisecond, 0
+	o.Rounds, o.Slice, o.Warmup = 1, 300*time.Millisecond, 0
 	var out bytes.Buffer
 	if err := measure(o, "", &out); err != nil {
 		t.Fatalf("%v\n%s", err, &out)

@@ -45,13 +45,11 @@ const (
 	Ended   = "ended"
 )
 
-// Run applies a load. started is called when the warm-up is over, ended when
-// the time is.
+// Run applies a load. It begins when each connection has had an answer, so that
+// to connect is not measured. started is called when the warm-up is over, ended
+// when the time is.
 func Run(t Task, started, ended func()) Result {
 	var (
-		begin  = time.Now()
-		from   = begin.Add(t.Warmup)
-		until  = from.Add(t.Duration)
 		all    = make([]connection, t.Connections)
 		group  sync.WaitGroup
 		result Result
@@ -59,7 +57,15 @@ func Run(t Task, started, ended func()) Result {
 	for i := range all {
 		c := &all[i]
 		c.task, c.next = &t, i*len(t.Requests)/t.Connections
-		group.Go(func() { c.err = c.run(from, until) })
+		group.Go(func() { c.err = c.open() })
+	}
+	group.Wait()
+	from := time.Now().Add(t.Warmup)
+	until := from.Add(t.Duration)
+	for i := range all {
+		if c := &all[i]; c.err == nil {
+			group.Go(func() { c.err = c.run(from, until) })
+		}
 	}
 	time.Sleep(time.Until(from))
 	started()
@@ -68,6 +74,7 @@ func Run(t Task, started, ended func()) Result {
 	group.Wait()
 	var took []time.Duration
 	for i := range all {
+		all[i].close()
 		if all[i].err != nil && result.Failed == "" {
 			result.Failed, result.Shed = all[i].err.Error(), errors.Is(all[i].err, errShed)
 		}
@@ -84,31 +91,44 @@ func Run(t Task, started, ended func()) Result {
 // connection sends one request after the other.
 type connection struct {
 	task  *Task
+	conn  net.Conn
+	r     *bufio.Reader
 	next  int
 	first []byte // the body of its first answer
 	took  []time.Duration
 	err   error
 }
 
+// patience is how long a door may take: one that hangs must not hang the run.
+const patience = 10 * time.Second
+
+// open connects and reads the first answer.
+func (c *connection) open() (err error) {
+	if c.conn, err = net.DialTimeout("tcp", c.task.Address, patience); err != nil {
+		return err
+	}
+	if err := c.conn.SetDeadline(time.Now().Add(patience)); err != nil {
+		return err
+	}
+	c.r = bufio.NewReaderSize(c.conn, 16<<10)
+	return c.look()
+}
+
+func (c *connection) close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+	}
+}
+
 func (c *connection) run(from, until time.Time) error {
-	conn, err := net.Dial("tcp", c.task.Address)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close() }()
-	// A door that hangs must not hang the run.
-	if err := conn.SetDeadline(until.Add(10 * time.Second)); err != nil {
-		return err
-	}
-	r := bufio.NewReaderSize(conn, 16<<10)
-	if err := c.look(conn, r); err != nil {
+	if err := c.conn.SetDeadline(until.Add(patience)); err != nil {
 		return err
 	}
 	for start := time.Now(); start.Before(until); {
-		if _, err := conn.Write(c.request()); err != nil {
+		if _, err := c.conn.Write(c.request()); err != nil {
 			return err
 		}
-		if err := skipAnswer(r); err != nil {
+		if err := skipAnswer(c.r); err != nil {
 			return err
 		}
 		end := time.Now()
@@ -127,11 +147,11 @@ func (c *connection) request() []byte {
 }
 
 // look reads the first answer as a whole.
-func (c *connection) look(conn net.Conn, r *bufio.Reader) error {
-	if _, err := conn.Write(c.request()); err != nil {
+func (c *connection) look() error {
+	if _, err := c.conn.Write(c.request()); err != nil {
 		return err
 	}
-	answer, err := http.ReadResponse(r, nil)
+	answer, err := http.ReadResponse(c.r, nil)
 	if err != nil {
 		return err
 	}
