@@ -44,6 +44,9 @@ type Explanation struct {
 	Route *Route `json:"route,omitempty"`
 	// Variables are what the path sets, by field.
 	Variables map[string]string `json:"variables,omitempty"`
+	// Rules are the protovalidate rules of the route's request message, of each
+	// message where it takes a stream. Messages are gone into eight deep.
+	Rules []RouteRule `json:"rules,omitempty"`
 	// Steps are what is done with it, in order, up to the one that ends it.
 	Steps []ExplainedStep `json:"steps"`
 	// Called says whether the RPC would be called. What it answers is not known.
@@ -194,6 +197,7 @@ func (e *explainer) route() bool {
 	case x.binding != nil:
 		route := x.gateway.routeOf(x.binding)
 		e.told.Route, e.told.Variables = &route, x.match.Params()
+		e.told.Rules = rulesTold(x.binding.method.Input())
 		return e.step("route", x.binding.verb+" "+x.binding.template+" calls "+x.binding.rpc, nil)
 	case p == nil: // OPTIONS
 		e.step("route", "OPTIONS is answered with what the path has: "+x.writer.Header().Get("Allow"), nil)
@@ -311,7 +315,7 @@ func (e *explainer) body() string {
 // would be sent.
 func (e *explainer) message() {
 	x := e.x
-	rule := "policy and protovalidate rules of " + string(x.binding.method.Input().FullName())
+	rule := fmt.Sprintf("policy and %d protovalidate rules of %s", len(e.told.Rules), x.binding.method.Input().FullName())
 	switch {
 	case x.binding.clientStream():
 		e.step("message", rule+", for each message of the stream (not looked at here)", nil)

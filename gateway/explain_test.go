@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -137,6 +138,40 @@ func TestAnExplanationNamesRuleRateTimeoutRetryAndOverload(t *testing.T) {
 	vital, err := d.Explain(t.Context(), gateway.Question{Target: "/v1/vital"})
 	if err != nil || vital.Route.Overload.Priority != "critical" {
 		t.Errorf("%+v %v", vital, err)
+	}
+}
+
+func TestAnExplanationListsTheRulesOfTheRequest(t *testing.T) {
+	d := newDoor(t, nil)
+	for _, c := range []struct {
+		method, target string
+		want           []string
+	}{
+		{"POST", "/v1/shelves/1/books", []string{
+			"book: required true",
+			"book.title: string.min_len 1",
+			"book.title: string.max_len 50",
+			"book.pageCount: int32.gte 1",
+			"book.authors[].fullName: string.min_len 1",
+			"book.labels: map.values.string.max_len 5",
+			"book.kind: enum.defined_only true",
+		}},
+		{"PATCH", "/v1/shelves/1/books/2", []string{"book: ignore IGNORE_ALWAYS"}},
+		{"GET", "/v1/download/a", []string{`trap: cel trap "must not be 7" this != 7 || 1 / (this - 7) == 0`}},
+		{"GET", "/v1/whoami", nil},
+		{"GET", "/v1/nothing", nil},
+	} {
+		e, err := d.Explain(t.Context(), gateway.Question{Method: c.method, Target: c.target})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range e.Rules {
+			got = append(got, r.String())
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s %s: rules\n\t%s\nwant\n\t%s", c.method, c.target, strings.Join(got, "\n\t"), strings.Join(c.want, "\n\t"))
+		}
 	}
 }
 

@@ -203,6 +203,11 @@ func TestARequestIsExplained(t *testing.T) {
 		"/explain.txt?target=/v1/shelves/1/books/2&subject=ann&scopes=books.read":             "calls /evenkeel.test.v1.LibraryService/GetBook",
 		"/explain.txt?target=/v1/books&header=Accept:%20text/html":                            "is answered 406 Not Acceptable",
 		"/explain.txt?target=/v1/shelves/1/books/2:rate&method=POST&body=%7B%22stars%22:9%7D": "stars",
+		"/explain.txt?target=/v1/download/a":                                                  `trap: cel trap "must not be 7" this != 7 || 1 / (this - 7) == 0`,
+		"/explain.txt?target=/v1/shelves/1/books&method=POST":                                 "book.authors[].fullName: string.min_len 1\n",
+		"/explain.json?target=/v1/books":                                                      `"rule": "int32.lte"`,
+		"/explain?target=/v1/download/a":                                                      "this != 7 || 1 / (this - 7) == 0",
+		"/explain?target=/v1/shelves/1/books&method=POST":                                     `<td class="code">book.title</td><td class="code">string.max_len</td><td class="code">50</td>`,
 		"/explain?target=/v1/shelves/1/books/2":                                               "shelves/1/books/2",
 		"/explain":                                                                            "<form",
 	} {

@@ -120,6 +120,9 @@ func (e explained) text(w io.Writer) {
 	if e.Route != nil {
 		fmt.Fprintf(t, "retries\t\t%s\n", dash(e.Route.Again))
 	}
+	for _, r := range x.Rules {
+		fmt.Fprintf(t, "rule\t\t%s\n", r)
+	}
 	_ = t.Flush()
 }
 
