@@ -9,7 +9,6 @@ import (
 	validatepb "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/encoding/protojson"
-	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
@@ -224,32 +223,4 @@ func enumName(ed protoreflect.EnumDescriptor, n protoreflect.EnumNumber) string 
 		}
 	}
 	return strconv.Itoa(int(n))
-}
-
-// hasRules reports whether md, or a message somewhere below it, declares rules.
-// seen are those that were looked at already.
-func hasRules(md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
-	if seen[md.FullName()] {
-		return false
-	}
-	seen[md.FullName()] = true
-	if proto.HasExtension(md.Options(), validatepb.E_Message) {
-		return true
-	}
-	oneofs, fields := md.Oneofs(), md.Fields()
-	for i := range oneofs.Len() {
-		if proto.HasExtension(oneofs.Get(i).Options(), validatepb.E_Oneof) {
-			return true
-		}
-	}
-	for i := range fields.Len() {
-		fd := fields.Get(i)
-		if proto.HasExtension(fd.Options(), validatepb.E_Field) {
-			return true
-		}
-		if below := elementType(fd); below != nil && hasRules(below, seen) {
-			return true
-		}
-	}
-	return false
 }
