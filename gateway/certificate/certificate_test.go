@@ -2,6 +2,7 @@ package certificate
 
 import (
 	"bytes"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,6 +15,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -65,9 +67,14 @@ func (a *authority) pool() *x509.CertPool {
 // issue returns a certificate and a key in PEM, valid from now on.
 func (a *authority) issue(name string, from, until time.Duration) (cert, key []byte) {
 	a.t.Helper()
-	own := newKey(a.t)
+	return a.issueFor(newKey(a.t), []string{"door.test"}, name, from, until)
+}
+
+// issueFor issues one for a key and servers.
+func (a *authority) issueFor(own crypto.Signer, servers []string, name string, from, until time.Duration) (cert, key []byte) {
+	a.t.Helper()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{"door.test"},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: servers,
 		NotBefore: time.Now().Add(from), NotAfter: time.Now().Add(until),
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth},
 	}
@@ -197,7 +204,7 @@ func TestANewPairIsServedWithoutARestart(t *testing.T) {
 		if got, err := f.shake(server, nil); got != "second" || err != nil {
 			t.Error(got, err)
 		}
-		if s := f.source.State(); s.Taken != 2 || s.Refused != 0 || s.Err != nil || s.Subject != "CN=second" {
+		if s := f.source.State(); s.Taken != 2 || s.Refused != 0 || s.Err != nil || len(s.Certificates) != 1 || s.Certificates[0].Subject != "CN=second" {
 			t.Errorf("%+v", s)
 		}
 	})
@@ -315,7 +322,7 @@ func TestExpiryIsToldAheadAndOnceADay(t *testing.T) {
 		if n := f.logged("has expired"); n != 1 {
 			t.Errorf("told %d times that it is over, want 1", n)
 		}
-		if s := f.source.State(); time.Now().Before(s.NotAfter) {
+		if s := f.source.State(); time.Now().Before(s.Certificates[0].NotAfter) {
 			t.Errorf("%+v", s)
 		}
 		f.write(f.ca.issue("second", -time.Hour, 1000*time.Hour))
@@ -387,6 +394,9 @@ func TestAWrongConfigIsRefusedByField(t *testing.T) {
 	for want, config := range map[string]Config{
 		"Config.CertFile":                 {},
 		"Config.KeyFile":                  {CertFile: "a"},
+		"Config.Others[0].CertFile":       {CertFile: "a", KeyFile: "b", Others: []Pair{{KeyFile: "d"}}},
+		"Config.Others[1].KeyFile":        {CertFile: "a", KeyFile: "b", Others: []Pair{{"c", "d"}, {CertFile: "e"}}},
+		"Config.Others: are 101":          {CertFile: "a", KeyFile: "b", Others: slices.Repeat([]Pair{{"c", "d"}}, 101)},
 		"Config.ClientAuth":               {CertFile: "a", KeyFile: "b", ClientAuth: tls.RequireAndVerifyClientCert},
 		"must be RequireAndVerify":        {CertFile: "a", KeyFile: "b", ClientCAFile: "c", ClientAuth: tls.RequestClientCert},
 		"Config.MinVersion":               {CertFile: "a", KeyFile: "b", MinVersion: tls.VersionTLS11},

@@ -4,18 +4,34 @@ import (
 	"cmp"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 )
 
-// Config says where a certificate is. Zero stands for the default of each field;
+// A Pair is a certificate and its key.
+type Pair struct {
+	// CertFile holds the certificate, with those between it and its authority
+	// behind it, in PEM; KeyFile its key, in PEM. Both are required.
+	CertFile, KeyFile string
+}
+
+// Config says where certificates are. Zero stands for the default of each field;
 // [New] refuses values outside the stated ranges with the field's name.
 type Config struct {
 	// CertFile and KeyFile hold the certificate, with those between it and its
-	// authority behind it, and its key, in PEM. Required.
+	// authority behind it, and its key, in PEM. Required. Clients that ask for no
+	// server by name, or for one that none of Others is for, are shown this one.
 	CertFile, KeyFile string
+
+	// Others are further certificates. A client is shown the first, beginning with
+	// that of CertFile, that is for the server that it asks for by name (SNI) and
+	// of a kind that it supports. Each must be for a DNS name. Up to 100; default
+	// none.
+	Others []Pair
 
 	// ClientCAFile holds the authorities of client certificates, in PEM. Default
 	// none: clients need none.
@@ -60,6 +76,7 @@ func (c *Config) complete() error {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	c.Others = slices.Clone(c.Others) // it is read for as long as the source lives
 	if c.ClientCAFile != "" {
 		setting.Default(&c.ClientAuth, tls.RequireAndVerifyClientCert)
 	}
@@ -70,12 +87,34 @@ func (c *Config) complete() error {
 	)
 }
 
+// maxOthers bounds what is looked through in each handshake.
+const maxOthers = 100
+
+// pairs returns all of them, the default first.
+func (c *Config) pairs() []Pair {
+	return append([]Pair{{c.CertFile, c.KeyFile}}, c.Others...)
+}
+
+// pairField returns the path of a field of the i-th of pairs.
+func pairField(i int, name string) string {
+	if i == 0 {
+		return name
+	}
+	return fmt.Sprintf("Others[%d].%s", i-1, name)
+}
+
 func (c *Config) checkFiles() error {
+	for i, p := range c.pairs() {
+		switch {
+		case p.CertFile == "":
+			return fmt.Errorf("%s: must be set", pairField(i, "CertFile"))
+		case p.KeyFile == "":
+			return fmt.Errorf("%s: must be set", pairField(i, "KeyFile"))
+		}
+	}
 	switch {
-	case c.CertFile == "":
-		return errors.New("CertFile: must be set")
-	case c.KeyFile == "":
-		return errors.New("KeyFile: must be set")
+	case len(c.Others) > maxOthers:
+		return fmt.Errorf("Others: are %d; must be at most %d", len(c.Others), maxOthers)
 	case c.ClientCAFile == "" && c.ClientAuth != tls.NoClientCert:
 		return errors.New("ClientAuth: needs ClientCAFile: nothing else says whose certificates hold")
 	case c.ClientCAFile != "" && c.ClientAuth != tls.RequireAndVerifyClientCert && c.ClientAuth != tls.VerifyClientCertIfGiven:
