@@ -155,6 +155,12 @@ func (f *fixture) shake(server *tls.Config, change func(*tls.Config)) (string, e
 	near, far := net.Pipe()
 	defer near.Close()
 	defer far.Close()
+	// A pipe holds nothing: where both tell the other that it is wrong, both wait.
+	for _, end := range []net.Conn{near, far} {
+		if err := end.SetDeadline(time.Now().Add(time.Second)); err != nil {
+			f.t.Fatal(err)
+		}
+	}
 	done := make(chan error, 1)
 	go func() {
 		conn := tls.Server(far, server)
