@@ -160,6 +160,7 @@ func TestEachPairIsRenewedByItself(t *testing.T) {
 		// One that is spoilt keeps no other from being renewed, and is told of once.
 		f.other("a", []byte("nonsense"), key)
 		time.Sleep(11 * time.Second)
+		synctest.Wait() // nobody looks while files are written
 		f.write(f.ca.issue("third", -time.Hour, 1000*time.Hour))
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
@@ -190,6 +191,7 @@ func TestOneThatHasExpiredKeepsNoOtherFromBeingRenewed(t *testing.T) {
 			c.Others = append(c.Others, f.other("short", cert, key))
 		})
 		time.Sleep(2 * time.Hour)
+		synctest.Wait() // nobody looks while files are written
 		f.write(f.ca.issue("second", -time.Hour, 1000*time.Hour))
 		time.Sleep(11 * time.Second)
 		synctest.Wait()
