@@ -47,7 +47,7 @@ func (e *Endpoint) Begin(now int64, stream bool) Call {
 	c := e.begin(now, stream)
 	if !stream {
 		o := e.group.outlook(now)
-		c.queue = e.queue(&o, &f, float64(own), o.perRequest(&f))
+		c.queue = o.queue(&f, float64(own), o.perRequest(&f))
 	}
 	return c
 }

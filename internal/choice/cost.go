@@ -68,7 +68,7 @@ func (e *Endpoint) cost(o *outlook, f *facts) float64 {
 // of others may have come.
 func (e *Endpoint) estimate(o *outlook, f *facts, own, unseen float64) (cost, queue float64) {
 	perRequest := o.perRequest(f)
-	queue = e.queue(o, f, own, perRequest)
+	queue = o.queue(f, own, perRequest)
 	cost = perRequest * (queue + 1 + unseen)
 	if own > 0 {
 		// A call that has waited this long is likely to wait as long again.
@@ -87,22 +87,17 @@ func (o *outlook) perRequest(f *facts) float64 {
 // queue is how many calls are expected to be before a new one. It is never
 // less than this client's own in-flight. Where nothing was heard, others are
 // presumed to have there what they have elsewhere.
-func (e *Endpoint) queue(o *outlook, f *facts, own, perRequest float64) float64 {
-	unheard := own + o.others
+func (o *outlook) queue(f *facts, own, perRequest float64) float64 {
 	known := o.fade(f.reportedAt)
-	switch {
-	case known == 0:
-		return unheard
-	case f.inFlight >= 0:
-		then := max(float64(f.inFlight)-float64(f.ownThen), 0)
-		usual := float64(f.inFlightMean) * (1 - o.ownShare)
-		news := o.news.worth(float64(o.now-f.reportedAt), perRequest)
-		return unheard + known*(usual+news*(then-usual)-o.others)
-	case f.utilization >= 0:
-		// It is a mean over some time: of the moment it says nothing.
-		return unheard + known*(float64(f.inFlightMean)*(1-o.ownShare)-o.others)
+	if known == 0 || f.inFlight < 0 && f.utilization < 0 {
+		return own + o.others
 	}
-	return unheard
+	others := float64(f.inFlightMean) * (1 - o.ownShare)
+	if f.inFlight >= 0 { // a utilization is a mean over some time: of the moment it says nothing
+		then := max(float64(f.inFlight)-float64(f.ownThen), 0)
+		others += o.news.worth(float64(o.now-f.reportedAt), perRequest) * (then - others)
+	}
+	return own + o.others + known*(others-o.others)
 }
 
 // utilizationQueue is how many are in an M/M/1 queue at a utilization.

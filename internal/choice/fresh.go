@@ -43,13 +43,8 @@ func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint6
 	)
 	for i := added; i > 0 && added-i < freshScan && left > 0; i-- {
 		at := (i - 1) % freshRing
-		e := l.ring[at].Load()
-		if e == nil {
-			continue
-		}
-		// It may have left, or not be ready.
-		index := int(e.index.Load())
-		if index >= len(f.endpoints) || f.endpoints[index] != e {
+		index := f.indexOf(l.ring[at].Load())
+		if index < 0 {
 			continue
 		}
 		if left--; index == best.index {
@@ -61,4 +56,16 @@ func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint6
 		}
 	}
 	return slot
+}
+
+// indexOf is where in the fleet an endpoint is; -1 if there is none, or if it has
+// left or is not ready.
+func (f *Fleet) indexOf(e *Endpoint) int {
+	if e == nil {
+		return -1
+	}
+	if i := int(e.index.Load()); i < len(f.endpoints) && f.endpoints[i] == e {
+		return i
+	}
+	return -1
 }

@@ -137,16 +137,12 @@ func (c *census) count(o *outlook, e *Endpoint) {
 		c.timed += known
 	}
 	if known := o.fade(f.reportedAt); known > 0 {
-		own, all := float64(e.inFlight())*(1-o.news.onTheWay), 0.0
-		switch {
-		case f.inFlight >= 0:
+		own := float64(e.inFlight()) * (1 - o.news.onTheWay)
+		all := own
+		if f.inFlight >= 0 || f.utilization >= 0 {
 			all = float64(f.inFlightMean)
-			c.flow.count(&f, known)
-		case f.utilization >= 0:
-			all = float64(f.inFlightMean)
-		default:
-			all = own
 		}
+		c.flow.count(&f, known)
 		c.inFlight += known * all
 		c.own += known * own
 		c.heard += known

@@ -96,9 +96,9 @@ func (s *sharedNews) flow() flow {
 	return flow{stay: robust{around: s.logStay.load()}, rps: robust{around: s.logRPS.load()}}
 }
 
-// count adds a server; what is old counts less.
+// count adds a server, if it reports both; what is old counts less.
 func (w *flow) count(f *facts, known float64) {
-	if f.rps > 0 {
+	if f.inFlight >= 0 && f.rps > 0 {
 		rps := log(float64(f.rps))
 		w.stay.add(log((float64(f.inFlightMean)+idle)*1e9)-rps, known)
 		w.rps.add(rps, known)

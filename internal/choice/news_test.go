@@ -115,7 +115,7 @@ func TestOwnCallsOnTheWayAreNotTakenForThoseThatAServerReports(t *testing.T) {
 	e.Reported(now, r)
 	o := g.outlook(now)
 	// Of the nine, five are this client's; its other five are about to come.
-	if n := e.queue(&o, &e.known, 10, 1e9); n < 13 || n > 14 {
+	if n := o.queue(&e.known, 10, 1e9); n < 13 || n > 14 {
 		t.Errorf("a queue of %v, want nearly 4 of others and 10 of its own", n)
 	}
 }
@@ -134,11 +134,11 @@ func TestOneReportOfUtilizationDoesNotTurnEverybodyAway(t *testing.T) {
 		e.Reported(now, r)
 	}
 	o := g.outlook(now)
-	before := e.queue(&o, &e.known, 0, 1e6)
+	before := o.queue(&e.known, 0, 1e6)
 	r.Utilization = 0.98
 	e.Reported(now, r)
 	o = g.outlook(now)
-	if after := e.queue(&o, &e.known, 0, 1e6); after > before+utilizationQueue(0.98)/2 || after <= before {
+	if after := o.queue(&e.known, 0, 1e6); after > before+utilizationQueue(0.98)/2 || after <= before {
 		t.Errorf("after one report of 0.98 the queue is taken for %v; it was %v, and an M/M/1 queue holds %v",
 			after, before, utilizationQueue(0.98))
 	}

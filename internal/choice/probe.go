@@ -104,15 +104,11 @@ func (f *Fleet) newsWanted(o *outlook) int {
 	l := &f.group.fresh
 	added := l.added.Load()
 	for i := added; i > 0 && added-i < freshScan && want > 0; i-- {
-		e := l.ring[(i-1)%freshRing].Load()
-		if e == nil {
+		index := f.indexOf(l.ring[(i-1)%freshRing].Load())
+		if index < 0 {
 			continue
 		}
-		index := int(e.index.Load())
-		if index >= len(f.endpoints) || f.endpoints[index] != e {
-			continue
-		}
-		if !e.recent(o) {
+		if !f.endpoints[index].recent(o) {
 			break // what is behind it is older
 		}
 		want--

@@ -53,7 +53,7 @@ func (e *Endpoint) View(now int64) View {
 	}
 	if s := e.silence(now); s > int64(time.Second) {
 		perRequest := o.perRequest(&f)
-		if float64(s) >= perRequest*(e.queue(&o, &f, float64(own), perRequest)+1) {
+		if float64(s) >= perRequest*(o.queue(&f, float64(own), perRequest)+1) {
 			v.HeldBack |= Silent
 		}
 	}
