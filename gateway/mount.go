@@ -145,7 +145,7 @@ func (m *mounting) finish() error {
 		return err
 	}
 	for _, b := range m.bindings {
-		b.hasRules = hasRules(b.method.Input(), map[protoreflect.FullName]bool{})
+		b.hasRules = hasRules(b.method.Input())
 	}
 	return m.gateway.add(m)
 }

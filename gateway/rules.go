@@ -68,7 +68,7 @@ type ruleLister struct {
 }
 
 func (l *ruleLister) message(path string, md protoreflect.MessageDescriptor) {
-	if !hasRules(md, map[protoreflect.FullName]bool{}) {
+	if !hasRules(md) {
 		return
 	}
 	if len(l.within) > rulesDepth || l.messages >= rulesMessages || slices.Contains(l.within, md.FullName()) {

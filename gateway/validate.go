@@ -38,7 +38,7 @@ func (v *validator) prepare(service protoreflect.ServiceDescriptor) error {
 	methods := service.Methods()
 	for i := range methods.Len() {
 		method := methods.Get(i)
-		if !hasRules(method.Input(), map[protoreflect.FullName]bool{}) {
+		if !hasRules(method.Input()) {
 			continue
 		}
 		rules, err := v.rules()
@@ -53,7 +53,12 @@ func (v *validator) prepare(service protoreflect.ServiceDescriptor) error {
 }
 
 // hasRules reports whether a message, or one that it can hold, has rules.
-func hasRules(md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
+func hasRules(md protoreflect.MessageDescriptor) bool {
+	return hasRulesBut(md, map[protoreflect.FullName]bool{})
+}
+
+// hasRulesBut leaves out the messages that were seen, and adds to them.
+func hasRulesBut(md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
 	if seen[md.FullName()] {
 		return false
 	}
@@ -68,7 +73,7 @@ func hasRules(md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]
 	}
 	for i := range md.Fields().Len() {
 		fd := md.Fields().Get(i)
-		if hasRule(fd) || fd.Message() != nil && hasRules(fd.Message(), seen) {
+		if hasRule(fd) || fd.Message() != nil && hasRulesBut(fd.Message(), seen) {
 			return true
 		}
 	}
@@ -103,10 +108,7 @@ func compile(rules protovalidate.Validator, md protoreflect.MessageDescriptor, s
 	fields := md.Fields()
 	for i := range fields.Len() {
 		fd := fields.Get(i)
-		if fd.IsMap() {
-			fd = fd.MapValue()
-		}
-		if nested := fd.Message(); nested != nil {
+		if nested := elementType(fd); nested != nil {
 			if err := compile(rules, nested, seen); err != nil {
 				return err
 			}

@@ -65,7 +65,7 @@ func TestNoRuleIsOverlooked(t *testing.T) {
 			m.Field[0].Options.ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 70_000, protowire.VarintType), 1))
 		}, true},
 	} {
-		if got := hasRules(messageWith(t, c.change), map[protoreflect.FullName]bool{}); got != c.want {
+		if got := hasRules(messageWith(t, c.change)); got != c.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
