@@ -15,27 +15,14 @@ const (
 
 // outlook is what does not differ between the endpoints that one pick looks at.
 type outlook struct {
-	params    *Params
+	*shared
 	now       int64
-	window    int64   // Params.DecayWindow
-	prior     float64 // the per-request time of an endpoint of which nothing is known
-	others    float64 // calls of other clients in flight at an endpoint, usually
-	ownShare  float64 // of the calls in flight, those that are this client's
-	news      news
-	panicking bool
 	distances *distances // of the fleet that is picked from; nil if there are none
 
 	explanation *Explanation // nil, but for a pick now and then
 }
 
-func (g *Group) outlook(now int64) outlook {
-	p := g.params()
-	return outlook{
-		params: p, now: now, window: int64(p.DecayWindow),
-		prior: g.prior(), others: g.others.load(), ownShare: g.ownShare.load(),
-		news: g.news.load(), panicking: g.panicking.Load(),
-	}
-}
+func (g *Group) outlook(now int64) outlook { return outlook{shared: g.shared.Load(), now: now} }
 
 // fade is how much knowledge of time at is worth now: 1 when it is news,
 // falling linearly to 0 over the window.

@@ -65,8 +65,8 @@ const (
 // Explain chooses as Choose does, and says why. It allocates, and it takes the locks
 // of the endpoints that it looks at: it is for a pick now and then.
 func (f *Fleet) Explain(now int64, random Random) (Choice, *Explanation) {
-	x := &Explanation{Ready: len(f.endpoints), Typical: f.group.prior()}
-	x.FiltersIgnored = f.group.panicking.Load()
+	s := f.group.shared.Load()
+	x := &Explanation{Ready: len(f.endpoints), Typical: s.prior, FiltersIgnored: s.panicking}
 	picked := f.pick(now, random, x)
 	for i := range x.Looks {
 		if l := &x.Looks[i]; l.Index == picked.index && l.Best {

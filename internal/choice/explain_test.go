@@ -45,7 +45,7 @@ func TestAnExplanationAddsUpToTheCost(t *testing.T) {
 		f.Endpoint(i).Reported(now, r)
 		f.Endpoint(i).Begin(now+10*ms, false)
 	}
-	f.group.news.unseen.store(3)
+	f.group.publish(func(s *shared) { s.news.unseen = 3 })
 	random := newRandom(1)
 	for range 50 {
 		now += 10 * ms

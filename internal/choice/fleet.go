@@ -213,7 +213,7 @@ func (f *Fleet) examine(o *outlook, e *Endpoint, random Random, c *candidate) {
 	}
 	c.passedOver = e.held(o, own)
 	c.untried = e.InProbation()
-	weight := f.group.relative(e.weight(o))
+	weight := o.relative(e.weight(o))
 	weighed := weight < 1 && unit(random) >= weight
 	if weighed {
 		// With probability w the endpoint competes as an equal, which gives it

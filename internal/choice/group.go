@@ -2,6 +2,7 @@ package choice
 
 import (
 	"math"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -9,18 +10,14 @@ import (
 // Group is what the endpoints of one client have in common. It outlives
 // fleets, as endpoints do. Its methods may be called concurrently.
 type Group struct {
-	current    atomic.Pointer[Params]
-	histograms bool
+	histograms bool // do not change
 
-	anyProven  atomic.Bool
-	typical    float // the fleet's mean per-request time, ns
-	logTypical float
-	weight     float // the fleet's mean weight
-	others     float // calls of other clients in flight at an endpoint, usually
-	ownShare   float // of the calls in flight, those that are this client's
-	news       sharedNews
-	panicking  atomic.Bool // the filters would leave too few
-	refreshAt  atomic.Int64
+	anyProven atomic.Bool
+	shared    atomic.Pointer[shared]
+	refreshAt atomic.Int64
+
+	mu    sync.Mutex // held to publish another shared
+	flows flows      // guarded by mu
 
 	// What every call writes is kept off the cache lines that every pick reads.
 	_     cacheLine
@@ -34,6 +31,29 @@ type Group struct {
 
 	inFlight, own pooled // calls at an endpoint: all, and this client's
 	probes        probes
+}
+
+// shared is what is known of the fleet as a whole, and how to go by it. It does not
+// change; another one takes its place.
+type shared struct {
+	params    *Params
+	window    int64   // Params.DecayWindow
+	prior     float64 // the mean per-request time, ns: that of an endpoint of which nothing is known
+	logPrior  float64
+	weight    float64 // the mean weight
+	others    float64 // calls of other clients in flight at an endpoint, usually
+	ownShare  float64 // of the calls in flight, those that are this client's
+	news      news
+	panicking bool // the filters would leave too few
+}
+
+// publish has another shared take the place of the one that there is.
+func (g *Group) publish(change func(*shared)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := *g.shared.Load()
+	change(&s)
+	g.shared.Store(&s)
 }
 
 // cacheLine is room between fields that different processors write and read.
@@ -53,65 +73,67 @@ const refreshInterval = int64(100 * time.Millisecond)
 // With histograms, each endpoint keeps a histogram of its latencies.
 func NewGroup(p Params, histograms bool) *Group {
 	g := &Group{histograms: histograms}
+	g.shared.Store(&shared{
+		weight: 1, ownShare: 1, news: news{memory: presumedMemory},
+		prior: unknownPerRequest, logPrior: math.Log(unknownPerRequest),
+	})
 	g.SetParams(p)
-	g.weight.store(1)
-	g.ownShare.store(1)
-	g.news.init()
-	g.typical.store(unknownPerRequest)
-	g.logTypical.store(math.Log(unknownPerRequest))
 	return g
 }
 
 // SetParams changes the parameters. What was learned is kept.
 func (g *Group) SetParams(p Params) {
 	p.perWindow = 1 / max(float64(p.DecayWindow), 1)
-	g.current.Store(&p)
+	g.publish(func(s *shared) { s.params, s.window = &p, int64(p.DecayWindow) })
 }
 
-func (g *Group) params() *Params { return g.current.Load() }
-
-// prior is the per-request time of an endpoint of which nothing is known.
-func (g *Group) prior() float64 { return g.typical.load() }
+func (g *Group) params() *Params { return g.shared.Load().params }
 
 // suppose takes the first per-request time that anybody shows, of which this is
 // the logarithm, for typical, so that the endpoints that have shown none yet
 // compare to it. It returns the logarithm of what is typical.
 func (g *Group) suppose(logPerRequest float64) float64 {
-	unknown := math.Float64bits(unknownPerRequest)
-	if g.typical.bits.Load() == unknown &&
-		g.typical.bits.CompareAndSwap(unknown, math.Float64bits(exp(logPerRequest))) {
-		g.logTypical.store(logPerRequest)
+	if s := g.shared.Load(); s.prior != unknownPerRequest {
+		return s.logPrior
 	}
-	return g.logTypical.load()
+	g.publish(func(s *shared) {
+		if s.prior == unknownPerRequest {
+			s.prior, s.logPrior = exp(logPerRequest), logPerRequest
+		}
+	})
+	return g.shared.Load().logPrior
 }
 
 // refresh looks at the whole fleet.
 func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	o := g.outlook(now)
-	c := census{flow: g.news.flow()}
+	g.mu.Lock()
+	c := census{flow: g.flows.flow()}
+	g.mu.Unlock()
 	for _, e := range endpoints {
 		c.count(&o, e)
 	}
-	if c.timed > 0 {
-		typical := c.logPerRequest / c.timed
-		g.typical.store(exp(typical))
-		g.logTypical.store(typical)
-	}
-	if c.weight > 0 {
-		g.weight.store(c.weight / float64(len(endpoints)))
-	}
-	if c.heard > 0 {
-		g.inFlight.add(c.inFlight/c.heard, 1, enoughCensuses)
-		g.own.add(c.own/c.heard, 1, enoughCensuses)
-		inFlight, own := g.inFlight.value(), g.own.value()
-		g.others.store(max(inFlight-own, 0))
-		g.ownShare.store(min(own/max(inFlight, 1e-9), 1))
-	} else {
-		g.others.store(0)
-	}
-	g.news.refresh(&c.flow, g.prior(), &g.latency, g.ownShare.load())
-	left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
-	g.panicking.Store(left < o.params.PanicThreshold)
+	g.publish(func(s *shared) {
+		if c.timed > 0 {
+			s.logPrior = c.logPerRequest / c.timed
+			s.prior = exp(s.logPrior)
+		}
+		if c.weight > 0 {
+			s.weight = c.weight / float64(len(endpoints))
+		}
+		s.others = 0
+		if c.heard > 0 {
+			g.inFlight.add(c.inFlight/c.heard, 1, enoughCensuses)
+			g.own.add(c.own/c.heard, 1, enoughCensuses)
+			inFlight, own := g.inFlight.value(), g.own.value()
+			s.others = max(inFlight-own, 0)
+			s.ownShare = min(own/max(inFlight, 1e-9), 1)
+		}
+		g.flows.learn(&c.flow)
+		s.news.refresh(&c.flow, s.prior, &g.latency, s.ownShare)
+		left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
+		s.panicking = left < s.params.PanicThreshold
+	})
 	g.anyProven.Store(c.proven)
 	g.refreshAt.Store(now + refreshInterval)
 }
@@ -160,6 +182,4 @@ func (c *census) count(o *outlook, e *Endpoint) {
 
 // relative is a weight as a part of the fleet's mean: when all are new, none is
 // held back, and when most are, the few others are not buried.
-func (g *Group) relative(weight float64) float64 {
-	return min(weight/g.weight.load(), 1)
-}
+func (s *shared) relative(weight float64) float64 { return min(weight/s.weight, 1) }

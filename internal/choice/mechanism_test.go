@@ -193,7 +193,7 @@ func TestWhenAllAreNewNoneIsHeldBack(t *testing.T) {
 	f := g.NewFleet(endpoints)
 	f.Pick(now+2*ms, newRandom(1))
 	for _, e := range endpoints {
-		if w := g.relative(weightAt(e, now+2*ms)); w < 1-1e-9 {
+		if w := g.shared.Load().relative(weightAt(e, now+2*ms)); w < 1-1e-9 {
 			t.Errorf("relative weight %v", w)
 		}
 	}

@@ -46,42 +46,26 @@ func (n *news) guess(random Random) float64 {
 	return n.unseen * unit(random)
 }
 
-// sharedNews is news that picks read while it is made anew.
-type sharedNews struct {
-	memory, lag, unseen, onTheWay float
-	// logStay and logRPS are the means of the last flow; 0 if there was none.
-	logStay, logRPS float
-}
-
-func (s *sharedNews) init() { s.memory.store(presumedMemory) }
-
-func (s *sharedNews) load() news {
-	return news{s.memory.load(), s.lag.load(), s.unseen.load(), s.onTheWay.load()}
-}
-
 // refresh finds it out by Little's law: the requests at a server over those a second
 // are the time that a request stays. What this client's calls take longer than that,
 // they are under way. The latency is a mean of logarithms, which for servers whose
 // calls differ much is less than the mean: a small part of the time is then taken
 // for none.
-func (s *sharedNews) refresh(f *flow, typical float64, latency *pooled, ownShare float64) {
+func (n *news) refresh(f *flow, typical float64, latency *pooled, ownShare float64) {
 	if f.stay.weight == 0 {
 		return
 	}
-	s.logStay.store(f.stay.mean())
-	s.logRPS.store(f.rps.mean())
 	stay := exp(f.stay.mean())
-	s.memory.store(min(stays*stay/typical, presumedMemory))
+	n.memory = min(stays*stay/typical, presumedMemory)
 	if latency.count.Load() < fewPooled {
 		return
 	}
 	all := exp(latency.value())
 	way := max(all-stay, 0)
-	s.lag.store(way / 2)
-	s.onTheWay.store(way / all)
+	n.lag = way / 2
+	n.onTheWay = way / all
 	// As far as news does not count, clients do not follow it either.
-	n := s.load()
-	s.unseen.store(n.worth(0, typical) * exp(f.rps.mean()) * (1 - ownShare) * way / 2e9)
+	n.unseen = n.worth(0, typical) * exp(f.rps.mean()) * (1 - ownShare) * way / 2e9
 }
 
 // flow is what servers report of the requests that come and stay: the means of the
@@ -91,9 +75,18 @@ type flow struct{ stay, rps robust }
 // idle is a part of a request, so that a server that has none has a logarithm.
 const idle = 0.1
 
+// flows are the means of the last flow; 0 if there was none.
+type flows struct{ logStay, logRPS float64 }
+
 // flow begins a new account of the servers.
-func (s *sharedNews) flow() flow {
-	return flow{stay: robust{around: s.logStay.load()}, rps: robust{around: s.logRPS.load()}}
+func (s *flows) flow() flow {
+	return flow{stay: robust{around: s.logStay}, rps: robust{around: s.logRPS}}
+}
+
+func (s *flows) learn(f *flow) {
+	if f.stay.weight > 0 {
+		s.logStay, s.logRPS = f.stay.mean(), f.rps.mean()
+	}
 }
 
 // count adds a server, if it reports both; what is old counts less.

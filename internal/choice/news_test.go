@@ -6,7 +6,7 @@ import (
 )
 
 // flowOf is n servers, each with that many requests, and as many of them a second.
-func flowOf(s *sharedNews, n int, inFlight, rps float32) flow {
+func flowOf(s *flows, n int, inFlight, rps float32) flow {
 	w := s.flow()
 	for range n {
 		w.count(&facts{inFlight: inFlight, inFlightMean: inFlight, rps: rps}, 1)
@@ -26,13 +26,14 @@ func observed(latency float64) *pooled {
 // learned is what is known after some time of 8 requests at a server, of which 1000
 // come a second, so that each stays 8 ms, if calls take that long.
 func learned(latency, ownShare float64) news {
-	var s sharedNews
-	s.init()
+	n := news{memory: presumedMemory}
+	var s flows
 	for range 50 {
 		w := flowOf(&s, 10, 8-idle, 1000)
-		s.refresh(&w, 1e6, observed(latency), ownShare)
+		s.learn(&w)
+		n.refresh(&w, 1e6, observed(latency), ownShare)
 	}
-	return s.load()
+	return n
 }
 
 func TestWhatCallsTakeLongerThanTheyStayIsTheWay(t *testing.T) {
@@ -86,14 +87,14 @@ func TestAServerThatReportsNonsenseChangesTheNewsLittle(t *testing.T) {
 		{rps: math.MaxFloat32},
 		{inFlightMean: math.MaxFloat32, rps: math.SmallestNonzeroFloat32},
 	} {
-		var s sharedNews
-		s.init()
+		n := news{memory: presumedMemory}
+		var s flows
 		for range 200 {
 			w := flowOf(&s, 4, 8-idle, 1000)
 			w.count(&lie, 1)
-			s.refresh(&w, 1e6, observed(28e6), 0)
+			s.learn(&w)
+			n.refresh(&w, 1e6, observed(28e6), 0)
 		}
-		n := s.load()
 		if n.lag < 8e6 || n.lag > 12e6 {
 			t.Errorf("%+v: a report is presumed to be %.3g ms old, want about 10", lie, n.lag/1e6)
 		}
@@ -109,7 +110,7 @@ func TestOwnCallsOnTheWayAreNotTakenForThoseThatAServerReports(t *testing.T) {
 	for range 10 {
 		e.Begin(now, false)
 	}
-	g.news.onTheWay.store(0.5)
+	g.publish(func(s *shared) { s.news.onTheWay = 0.5 })
 	r := NoReport()
 	r.InFlight = 9
 	e.Reported(now, r)
@@ -125,7 +126,7 @@ func TestOwnCallsOnTheWayAreNotTakenForThoseThatAServerReports(t *testing.T) {
 // leave the same server at once, and all come back.
 func TestOneReportOfUtilizationDoesNotTurnEverybodyAway(t *testing.T) {
 	g, f, now := provenFleet(t, DefaultParams(), 2)
-	g.ownShare.store(0) // all calls are of others
+	g.publish(func(s *shared) { s.ownShare = 0 }) // all calls are of others
 	e := f.Endpoint(0)
 	r := NoReport()
 	r.Utilization = 0.5

@@ -154,7 +154,7 @@ func TestAnEndpointThatDoesNotAnswerIsLeftAloneForAWhile(t *testing.T) {
 func TestAnEndpointThatRepeatsItselfIsLeftAloneForAWhile(t *testing.T) {
 	f, now := probingFleet(t, 3, 2)
 	n := probed(f, now, 10, newRandom(1), func(e *Endpoint) { e.Probed(now, busy(2)) })
-	if n != 1 || f.Endpoint(1).recent(&outlook{now: now, prior: 1e6}) {
+	if n != 1 || f.Endpoint(1).recent(&outlook{now: now, shared: &shared{prior: 1e6}}) {
 		t.Errorf("%d probes of an endpoint whose answer is what it said a second ago", n)
 	}
 }

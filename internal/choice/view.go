@@ -27,7 +27,7 @@ func (e *Endpoint) View(now int64) View {
 		InFlight:    int(own),
 		ErrorRate:   o.errorRate(&f),
 		Utilization: math.NaN(),
-		Weight:      e.group.relative(e.weight(&o)),
+		Weight:      o.relative(e.weight(&o)),
 		HeldBack:    e.filtered(&o, &f, o.errorRate(&f)),
 	}
 	if f.utilization >= 0 && o.fade(f.reportedAt) > 0 {
