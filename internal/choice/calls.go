@@ -117,21 +117,18 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	if rate := e.window.success(now, view.window); rate > 0 || old.errorRate > 0 {
 		e.known.errorRate, e.known.errorAt = float32(rate), now
 	}
-	if o.HasReport {
-		e.report(&view, &o.Report, enoughReports)
+	if o.HasReport && e.report(&view, &o.Report, enoughReports) {
+		e.lesson.report(o.Report.Utilization, o.Report.RPS)
 	}
 	e.prove(now)
 	// The first call pays for what a server sets up once, and its caller for the
 	// connection: it says little of those to come.
 	if o.OK && !c.stream && !c.cold {
-		logLatency, logQueue := log(float64(max(e.atServer(latency), 1))), log(c.queue+1)
-		e.observed.add(logLatency, logQueue, view.fade(old.perRequestAt))
-		e.observed.at = now
-		e.group.latency.add(logLatency, 1, enoughPooled)
-		e.capacity.observe(&e.group.curve, &view, logLatency, logQueue)
-		e.combine(&view)
+		e.lesson.call(float64(max(e.atServer(latency), 1)), c.queue+1)
 	}
-	e.expectQueue(now)
+	if e.lesson.due(now) {
+		e.learn(&view)
+	}
 	e.settle(&view)
 	e.facts.store(&old, &e.known, view.window)
 }
@@ -228,13 +225,16 @@ type mean struct{ value, samples float64 }
 
 // add adds a sample to a mean over at most enough of them. known, 0 to 1, is
 // what is left of the earlier ones.
-func (m *mean) add(sample, known, enough float64) {
-	if n := m.samples*known + 1; n >= enough {
+func (m *mean) add(sample, known, enough float64) { m.addMany(sample, 1, known, enough) }
+
+// addMany adds the mean of n samples.
+func (m *mean) addMany(sample, n, known, enough float64) {
+	if all := m.samples*known + n; all >= enough {
 		m.samples = enough
-		m.value += (sample - m.value) * (1 / enough) // mostly a constant: no division
+		m.value += (sample - m.value) * min(n*(1/enough), 1) // mostly a constant: no division
 	} else {
-		m.samples = n
-		m.value += (sample - m.value) / n
+		m.samples = all
+		m.value += (sample - m.value) * n / all
 	}
 }
 
@@ -250,9 +250,10 @@ type observation struct {
 // enoughObserved is over how many calls an endpoint's latency is taken.
 const enoughObserved = 20
 
-func (o *observation) add(logLatency, logQueue, known float64) {
-	o.logLatency.add(logLatency, known, enoughObserved)
-	o.logQueue.add(logQueue, known, enoughObserved)
+// add takes in the means of n calls.
+func (o *observation) add(logLatency, logQueue, n, known float64) {
+	o.logLatency.addMany(logLatency, n, known, enoughObserved)
+	o.logQueue.addMany(logQueue, n, known, enoughObserved)
 }
 
 // combine sets the per-request time: by the server's account, if it gives one,

@@ -18,17 +18,17 @@ type curve struct {
 	drain pooled
 }
 
-// learn takes in a call: the logarithms of its latency over its server's time
-// per request, and of the queue it was in, itself included. It returns by how
-// much the former differs from what is usual.
-func (c *curve) learn(logLatency, logQueue, trust float64) (deviation float64) {
+// learn takes in n calls: the mean logarithms of their latency over their server's
+// time per request, and of the queue they were in, themselves included. It returns by
+// how much the former differs from what is usual.
+func (c *curve) learn(logLatency, logQueue, trust float64, n int64) (deviation float64) {
 	const half, epsilon = math.Ln2 / 2, 1e-9 // a queue of 2 is to be in the bucket of 2
 	p := &c.points[min(max(int(logQueue*(1/half)+epsilon), 0), len(c.points)-1)]
 	if p.count.Load() > 0 {
 		deviation = logLatency - p.value()
 	}
-	p.add(logLatency, trust, enoughPooled)
-	c.drain.add(logLatency-logQueue, trust, enoughPooled)
+	p.add(logLatency, trust, n, enoughPooled)
+	c.drain.add(logLatency-logQueue, trust, n, enoughPooled)
 	return deviation
 }
 
@@ -50,17 +50,17 @@ const (
 
 func (p *pooled) value() float64 { return p.mean.load() }
 
-// add takes in a sample; the mean is over enough of them. Trust, 0 to 1, is what
-// this one counts for.
-func (p *pooled) add(sample, trust float64, enough int64) {
-	old, n := p.value(), p.count.Load()
-	if n < enough {
-		n++
-		p.count.Store(n)
+// add takes in the mean of n samples; the whole is over enough of them. Trust, 0 to 1,
+// is what these count for.
+func (p *pooled) add(sample, trust float64, n, enough int64) {
+	old, all := p.value(), p.count.Load()
+	if all < enough {
+		all = min(all+n, enough)
+		p.count.Store(all)
 	}
 	step := sample - old
-	if n > fewPooled {
+	if all > fewPooled {
 		step = max(min(step, 1), -1)
 	}
-	p.mean.store(old + trust*step/float64(n))
+	p.mean.store(old + trust*step*float64(n)/float64(all))
 }

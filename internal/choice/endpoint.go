@@ -44,6 +44,7 @@ type Endpoint struct {
 	// The rest is guarded by mu.
 	known         facts
 	window        errorWindow
+	lesson        lesson
 	observed      observation
 	capacity      capacity
 	inFlightMean  mean
@@ -79,7 +80,7 @@ const (
 
 // NewEndpoint returns an endpoint of which nothing is known: it is in probation.
 func (g *Group) NewEndpoint(now int64) *Endpoint {
-	e := &Endpoint{group: g, known: nothingKnown}
+	e := &Endpoint{group: g, known: nothingKnown, lesson: lesson{at: longAgo}}
 	e.facts.init()
 	if g.histograms {
 		e.latency = new(Histogram)
@@ -144,6 +145,7 @@ func (e *Endpoint) inFlight() int64 {
 func (e *Endpoint) forget(now, startedAt int64) {
 	e.known = nothingKnown
 	e.window = errorWindow{}
+	e.lesson = lesson{at: longAgo}
 	e.observed = observation{}
 	e.capacity = capacity{}
 	e.inFlightMean = mean{}

@@ -123,8 +123,8 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 		}
 		s.others = 0
 		if c.heard > 0 {
-			g.inFlight.add(c.inFlight/c.heard, 1, enoughCensuses)
-			g.own.add(c.own/c.heard, 1, enoughCensuses)
+			g.inFlight.add(c.inFlight/c.heard, 1, 1, enoughCensuses)
+			g.own.add(c.own/c.heard, 1, 1, enoughCensuses)
 			inFlight, own := g.inFlight.value(), g.own.value()
 			s.others = max(inFlight-own, 0)
 			s.ownShare = min(own/max(inFlight, 1e-9), 1)

@@ -18,7 +18,7 @@ func flowOf(s *flows, n int, inFlight, rps float32) flow {
 func observed(latency float64) *pooled {
 	var p pooled
 	for range 100 {
-		p.add(math.Log(latency), 1, enoughPooled)
+		p.add(math.Log(latency), 1, 1, enoughPooled)
 	}
 	return &p
 }

@@ -157,11 +157,9 @@ func (e *Endpoint) Probed(now int64, r Report) {
 	again := now + probePause
 	e.mu.Lock()
 	old, view := e.known, e.group.outlook(now)
-	capacity := e.capacity
 	if e.report(&view, &r, enoughReports) {
-		if capacity.perUnit.samples > 0 && view.fade(old.perRequestAt) > 0 {
-			e.capacity = capacity
-		} else {
+		if known := view.fade(old.perRequestAt); e.capacity.perUnit.samples == 0 || known == 0 {
+			e.capacity.report(r.Utilization, r.RPS, known)
 			e.combine(&view)
 		}
 	}

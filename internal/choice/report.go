@@ -29,6 +29,7 @@ func (e *Endpoint) Reported(now int64, r Report) {
 	old, view := e.known, e.group.outlook(now)
 	reports := float64(steady) / float64(max(now-old.reportedAt, 1))
 	if e.report(&view, &r, max(reports, enoughReports)) {
+		e.capacity.report(r.Utilization, r.RPS, view.fade(old.perRequestAt))
 		e.combine(&view)
 	}
 	e.expectQueue(now)
@@ -63,9 +64,7 @@ func (e *Endpoint) report(o *outlook, r *Report, enough float64) (news bool) {
 		if most := o.params.UtilizationThreshold; most > 0 && r.Utilization > most {
 			e.unsettle()
 		}
-		if valid(r.RPS) {
-			news = e.capacity.report(r.Utilization, r.RPS, o.fade(k.perRequestAt))
-		}
+		news = r.Utilization >= minUtilization && valid(r.RPS) && r.RPS > 0
 	}
 	if valid(r.RPS) {
 		k.rps = float32(min(r.RPS, math.MaxFloat32))
@@ -117,6 +116,7 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 		return // a new server: nothing of the old one is left to compare with
 	}
 	if news {
+		e.capacity.report(r.Utilization, r.RPS, o.fade(e.known.perRequestAt))
 		e.combine(o)
 	}
 	e.expectQueue(o.now)
@@ -184,25 +184,21 @@ const (
 )
 
 // report takes in what a server says; near idle it is not worth anything.
-func (c *capacity) report(utilization, rps, known float64) bool {
-	if utilization < minUtilization || rps <= 0 {
-		return false
-	}
+func (c *capacity) report(utilization, rps, known float64) {
 	c.perUnit.add(min(utilization/rps*1e9, longest), known, enoughCapacity)
 	c.logPerUnit = log(c.perUnit.value)
 	c.requests.add(rps*window, known, enoughCapacity)
-	return true
 }
 
-// observe takes in a call: the logarithms of its latency and of the queue that
-// it was in, itself included.
-func (c *capacity) observe(g *curve, o *outlook, logLatency, logQueue float64) {
+// observe takes in n calls: the mean logarithms of their latencies and of the queues
+// that they were in, themselves included.
+func (c *capacity) observe(g *curve, o *outlook, logLatency, logQueue, n float64) {
 	if c.perUnit.samples == 0 {
 		return
 	}
 	_, square, chance := c.doubt(o)
 	trust := chance / (square + chance)
-	c.deviation.add(g.learn(logLatency-c.logPerUnit, logQueue, trust), o.fade(c.checkedAt), enoughDeviations)
+	c.deviation.addMany(g.learn(logLatency-c.logPerUnit, logQueue, trust, int64(n)), n, o.fade(c.checkedAt), enoughDeviations)
 	c.checkedAt = o.now
 }
 
