@@ -83,6 +83,7 @@ func (e *Endpoint) End(now int64, c Call, o *Outcome) {
 		e.streams.Add(-1)
 	}
 	e.calls.end()
+	cost := 0.0
 	e.mu.Lock()
 	if o.Pushback > 0 {
 		e.pushback(now, o.Pushback)
@@ -90,7 +91,7 @@ func (e *Endpoint) End(now int64, c Call, o *Outcome) {
 	switch o.Kind {
 	case Answered:
 		e.successes++
-		e.answered(now, c, o)
+		cost = e.answered(now, c, o)
 	case Failed:
 		e.failures++
 		e.failed(now, o)
@@ -99,12 +100,13 @@ func (e *Endpoint) End(now int64, c Call, o *Outcome) {
 	}
 	e.mu.Unlock()
 	if o.Kind == Answered {
-		e.group.fresh.add(e)
+		e.group.fresh.add(e, cost)
 	}
 }
 
-// answered learns from an answer. The caller holds e.mu.
-func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
+// answered learns from an answer, and returns what the endpoint's cost is then, or 0 if
+// there is more to be said of it. The caller holds e.mu.
+func (e *Endpoint) answered(now int64, c Call, o *Outcome) (cost float64) {
 	if n := e.inFlight(); n > 0 && n > e.streams.Load() {
 		e.waitingSince.Store(now)
 	}
@@ -131,6 +133,10 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) {
 	}
 	e.settle(&view)
 	e.facts.store(&old, &e.known, view.window)
+	if view.hurried && e.plain.Load() == view.params {
+		cost, _ = e.estimate(&view, &e.known, float64(e.inFlight()), 0)
+	}
+	return cost
 }
 
 // failed learns from a failure. Whatever it teaches, the cost is not lower

@@ -12,7 +12,15 @@ import "sync/atomic"
 type freshList struct {
 	added atomic.Uint64
 	_     cacheLine
-	ring  [freshRing]atomic.Pointer[Endpoint]
+	ring  [freshRing]freshEntry
+}
+
+// freshEntry is an endpoint and what its cost was when it answered; 0 if that does not
+// tell all. The two are written one after the other, and may for a moment not
+// belong together.
+type freshEntry struct {
+	endpoint atomic.Pointer[Endpoint]
+	cost     float
 }
 
 const (
@@ -21,38 +29,57 @@ const (
 	freshScan = 24
 )
 
-func (l *freshList) add(e *Endpoint) {
-	l.ring[(l.added.Add(1)-1)%freshRing].Store(e)
+func (l *freshList) add(e *Endpoint, cost float64) {
+	entry := &l.ring[(l.added.Add(1)-1)%freshRing]
+	entry.cost.store(cost)
+	entry.endpoint.Store(e)
 }
 
 // use takes an endpoint off the list, where it was found.
 func (l *freshList) use(slot uint64, e *Endpoint) {
-	l.ring[slot].CompareAndSwap(e, nil)
+	l.ring[slot].endpoint.CompareAndSwap(e, nil)
 }
 
 // freshest sets best to the cheapest of the endpoints that answered last, and
 // returns where in the list it is. Its index is -1 if there is none that is not
 // passed over.
+//
+// Where answers come so fast that no cost can have changed since the last few, what
+// the costs were then is compared, and only the cheapest of them is looked at.
 func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint64) {
 	best.index = -1
 	var (
-		c     candidate
-		l     = &f.group.fresh
-		added = l.added.Load()
-		left  = o.params.FreshCandidates
+		c        candidate
+		l        = &f.group.fresh
+		added    = l.added.Load()
+		left     = o.params.FreshCandidates
+		remember = o.hurried && o.distances == nil && o.explanation == nil
+		asItWas  = false // best is what was remembered
 	)
 	for i := added; i > 0 && added-i < freshScan && left > 0; i-- {
 		at := (i - 1) % freshRing
-		index := f.indexOf(l.ring[at].Load())
+		entry := &l.ring[at]
+		index := f.indexOf(entry.endpoint.Load())
 		if index < 0 {
 			continue
 		}
 		if left--; index == best.index {
 			continue
 		}
+		if cost := entry.cost.load(); remember && cost > 0 {
+			if best.index < 0 || cost < best.cost {
+				best.index, best.cost, slot, asItWas = index, cost, at, true
+			}
+			continue
+		}
 		f.look(o, index, random, &c)
 		if c.passedOver == 0 && (best.index < 0 || c.cost < best.cost) {
-			*best, slot = c, at
+			*best, slot, asItWas = c, at, false
+		}
+	}
+	if asItWas {
+		if f.look(o, best.index, random, best); best.passedOver != 0 {
+			best.index = -1
 		}
 	}
 	return slot

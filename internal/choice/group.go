@@ -16,8 +16,11 @@ type Group struct {
 	shared    atomic.Pointer[shared]
 	refreshAt atomic.Int64
 
-	mu    sync.Mutex // held to publish another shared
-	flows flows      // guarded by mu
+	mu sync.Mutex // held to publish another shared
+	// The rest is guarded by mu.
+	flows    flows
+	lookedAt int64  // at the fleet
+	answers  uint64 // that had come until then
 
 	// What every call writes is kept off the cache lines that every pick reads.
 	_     cacheLine
@@ -45,6 +48,7 @@ type shared struct {
 	ownShare  float64 // of the calls in flight, those that are this client's
 	news      news
 	panicking bool // the filters would leave too few
+	hurried   bool // answers come so fast that costs do not change between a few of them
 }
 
 // publish has another shared take the place of the one that there is.
@@ -133,9 +137,23 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 		s.news.refresh(&c.flow, s.prior, &g.latency, s.ownShare)
 		left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
 		s.panicking = left < s.params.PanicThreshold
+		s.hurried = g.hurries(now, s)
 	})
 	g.anyProven.Store(c.proven)
 	g.refreshAt.Store(now + refreshInterval)
+}
+
+// instant is for how long, in ns, no cost can change: no server is so fast.
+const instant = 25e3
+
+// hurries tells whether of late as many answers as a pick looks at came in an instant,
+// or in a part of what a request takes. The caller holds g.mu.
+func (g *Group) hurries(now int64, s *shared) bool {
+	answers := g.fresh.added.Load()
+	few := float64(now-g.lookedAt) * float64(s.params.FreshCandidates)
+	hurried := few < float64(answers-g.answers)*max(s.prior/4, instant)
+	g.lookedAt, g.answers = now, answers
+	return hurried
 }
 
 // enoughCensuses is over how many the calls in flight are averaged.

@@ -104,7 +104,7 @@ func (f *Fleet) newsWanted(o *outlook) int {
 	l := &f.group.fresh
 	added := l.added.Load()
 	for i := added; i > 0 && added-i < freshScan && want > 0; i-- {
-		index := f.indexOf(l.ring[(i-1)%freshRing].Load())
+		index := f.indexOf(l.ring[(i-1)%freshRing].endpoint.Load())
 		if index < 0 {
 			continue
 		}
@@ -172,7 +172,7 @@ func (e *Endpoint) Probed(now int64, r Report) {
 	_, queue := e.estimate(&view, &e.known, float64(e.inFlight()), 0)
 	e.mu.Unlock()
 	if again == 0 && queue <= e.group.inFlight.value() {
-		e.group.fresh.add(e)
+		e.group.fresh.add(e, 0)
 	}
 	e.endProbe(again)
 }
