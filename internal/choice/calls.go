@@ -69,12 +69,20 @@ func (e *Endpoint) begin(now int64, stream bool) Call {
 	switch {
 	case !stream:
 		if before <= e.streams.Load() {
-			e.waitingSince.Store(now)
+			e.waits(now)
 		}
 	case e.streams.Add(1) == 1:
 		e.streamSince.Store(now)
 	}
 	return Call{start: now, stream: stream, cold: e.InProbation()}
+}
+
+// waits notes since when nothing was answered. An instant more or less does not
+// matter, and is not worth a store.
+func (e *Endpoint) waits(now int64) {
+	if d := now - e.waitingSince.Load(); d < 0 || d > instant {
+		e.waitingSince.Store(now)
+	}
 }
 
 // End counts a call's end and learns from it.
@@ -108,7 +116,7 @@ func (e *Endpoint) End(now int64, c Call, o *Outcome) {
 // there is more to be said of it. The caller holds e.mu.
 func (e *Endpoint) answered(now int64, c Call, o *Outcome) (cost float64) {
 	if n := e.inFlight(); n > 0 && n > e.streams.Load() {
-		e.waitingSince.Store(now)
+		e.waits(now)
 	}
 	latency := now - c.start
 	if o.OK && e.latency != nil {

@@ -31,7 +31,7 @@ func (o *outlook) fade(at int64) float64 {
 	switch {
 	case at == 0 || age >= o.window:
 		return 0
-	case age <= 0:
+	case age <= o.window>>paceSlack:
 		return 1
 	}
 	return 1 - float64(age)*o.params.perWindow

@@ -33,6 +33,9 @@ const (
 func (n *news) worth(age, perRequest float64) float64 {
 	age = max(age, 0) + n.lag
 	memory := n.memory*perRequest + 1
+	if age < memory*(1./128) {
+		return 1
+	}
 	m2 := memory * memory
 	return m2 / (m2 + age*(memory+age*0.5))
 }
