@@ -1,0 +1,82 @@
+package choice
+
+import "testing"
+
+// hurriedFleet is a fleet whose endpoints have answered one after the other within an
+// instant, each with another queue.
+func hurriedFleet(t testing.TB, n int) (*Fleet, int64) {
+	g, f, now := provenFleet(t, DefaultParams(), n)
+	for range 3 { // the second look at the fleet finds out, the first answers after it remember
+		for i := range 10 * n {
+			r := NoReport()
+			r.InFlight = float64(i * 7 % n)
+			now += 100
+			told(f.Endpoint(i%n), now, 10*ms, r)
+		}
+		g.refresh(now, f.endpoints)
+	}
+	return f, now
+}
+
+func TestRememberedCostsChooseAsCostsDo(t *testing.T) {
+	f, now := hurriedFleet(t, 20)
+	if !f.group.shared.Load().hurried {
+		t.Fatal("answers every 100 ns are not thought to come fast")
+	}
+	choose := func(hurried bool, seed uint64) Choice {
+		saved := f.group.fresh.copy()
+		f.group.publish(func(s *shared) { s.hurried = hurried })
+		c := f.Choose(now+1000, newRandom(seed))
+		f.group.fresh.paste(saved)
+		return c
+	}
+	for seed := range uint64(200) {
+		// Random numbers are drawn in the same order, however many are looked at.
+		if a, b := choose(true, seed), choose(false, seed); a != b {
+			t.Fatalf("seed %d: %+v by what was remembered, %+v by looking", seed, a, b)
+		}
+	}
+}
+
+func (l *freshList) copy() (endpoints [freshRing]*Endpoint) {
+	for i := range l.ring {
+		endpoints[i] = l.ring[i].endpoint.Load()
+	}
+	return endpoints
+}
+
+func (l *freshList) paste(endpoints [freshRing]*Endpoint) {
+	for i := range l.ring {
+		l.ring[i].endpoint.Store(endpoints[i])
+	}
+}
+
+// Whoever is passed over since it answered is not taken for what was remembered of it.
+func TestWhoIsPassedOverSinceItAnsweredIsNotPicked(t *testing.T) {
+	f, now := hurriedFleet(t, 8)
+	random := newRandom(1)
+	for i := range 3 {
+		r := NoReport()
+		r.Draining = true
+		f.Endpoint(i).Reported(now, r)
+	}
+	for range 100 {
+		if i := f.Pick(now+1, random); i < 3 {
+			t.Fatalf("picked %d, which drains", i)
+		}
+	}
+}
+
+func TestAnswersThatComeSlowlyAreLookedAt(t *testing.T) {
+	g, f, now := provenFleet(t, DefaultParams(), 4)
+	for range 3 {
+		for i := range 4 {
+			now += 100 * ms
+			told(f.Endpoint(i), now, 10*ms, NoReport())
+		}
+		g.refresh(now, f.endpoints)
+	}
+	if g.shared.Load().hurried {
+		t.Error("answers every 100 ms, of calls of 10 ms, are thought to come fast")
+	}
+}
