@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -213,6 +214,7 @@ func dialLibrary(t testing.TB, l *library) closer {
 // answer is what came back.
 type answer struct {
 	t      testing.TB
+	page   string // where problems are explained, "" if nowhere
 	status int
 	header http.Header
 	body   string
@@ -248,7 +250,11 @@ func (d *door) do(method, target, body string, changes ...with) *answer {
 	w := httptest.NewRecorder()
 	d.ServeHTTP(w, r)
 	// The headers as they were when they were sent.
-	return &answer{t: d.t, status: w.Code, header: w.Result().Header, body: w.Body.String()}
+	a := &answer{t: d.t, status: w.Code, header: w.Result().Header, body: w.Body.String()}
+	if document := d.OpenAPI(); document != nil {
+		a.page = document.Problems()
+	}
+	return a
 }
 
 func (a *answer) want(status int) *answer {
@@ -280,8 +286,12 @@ func (a *answer) wantProblem(status int, code string) problem {
 	if err := dec.Decode(&p); err != nil {
 		a.t.Fatalf("%v in %s", err, a.body)
 	}
-	if p.Status != status || p.Code != code || p.Type != "about:blank" || p.Title == "" || p.Detail == "" {
-		a.t.Fatalf("problem %+v, want status %d and code %s", p, status, code)
+	kind := "about:blank"
+	if a.page != "" {
+		kind = fmt.Sprintf("%s#%d-%s", a.page, status, strings.ToLower(strings.ReplaceAll(code, "_", "-")))
+	}
+	if p.Status != status || p.Code != code || p.Type != kind || p.Title == "" || p.Detail == "" {
+		a.t.Fatalf("problem %+v, want status %d, code %s and type %s", p, status, code, kind)
 	}
 	if p.Instance == "" || p.Instance != a.header.Get("X-Request-Id") {
 		a.t.Fatalf("instance %q, request id %q: want the same", p.Instance, a.header.Get("X-Request-Id"))

@@ -24,7 +24,7 @@ func (x *exchange) fail(p *problem.Problem) {
 		return
 	}
 	x.note(p)
-	p.Instance = x.id
+	x.sign(p)
 	// What a generated handler set before it failed.
 	h := x.writer.Header()
 	h.Del("Trailer")
@@ -33,6 +33,14 @@ func (x *exchange) fail(p *problem.Problem) {
 		x.leaveBody()
 	}
 	p.Write(x.writer)
+}
+
+// sign says whose problem it is, and where it is explained if anywhere.
+func (x *exchange) sign(p *problem.Problem) {
+	p.Instance = x.id
+	if d := x.gateway.description.Load(); d != nil {
+		p.ExplainAt(d.document.Problems())
+	}
 }
 
 func (x *exchange) note(p *problem.Problem) {
@@ -87,7 +95,7 @@ func (x *exchange) tellInBand(p *problem.Problem) {
 	if x.writer.frames == nil {
 		panic(http.ErrAbortHandler)
 	}
-	p.Instance = x.id
+	x.sign(p)
 	x.writer.frames.fail(p)
 }
 

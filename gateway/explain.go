@@ -128,7 +128,7 @@ type explainer struct {
 func (e *explainer) step(name, rule string, p *problem.Problem) bool {
 	e.told.Steps = append(e.told.Steps, ExplainedStep{Name: name, Passed: p == nil, Rule: rule})
 	if p != nil {
-		p.Instance = e.x.id
+		e.x.sign(p)
 		e.told.Status, e.told.Problem = p.Status, p
 	}
 	return p == nil

@@ -28,6 +28,7 @@ type OpenAPI struct {
 	// Description says what the API is, in CommonMark. Default none.
 	Description string
 	// Servers are URLs, absolute or from the root, below which the paths are.
+	// Below the first one problems are explained, too, as their types tell.
 	// Default: the server that the document comes from.
 	Servers []string
 	// Security says which credentials are taken, besides those of the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -222,5 +223,110 @@ func TestTheDescriptionsPathsAreExplained(t *testing.T) {
 	e, err := d.Explain(t.Context(), gateway.Question{Target: "/openapi.json"})
 	if err != nil || e.Status != 200 || e.Called {
 		t.Errorf("%+v %v", e, err)
+	}
+}
+
+// TestTheTypeOfAProblemIsWhereItIsExplained follows types as a caller would.
+func TestTheTypeOfAProblemIsWhereItIsExplained(t *testing.T) {
+	d, client := serveTLS(t, func(c *gateway.Config) {
+		described(c)
+		c.RateLimit.Policies = []ratelimit.Policy{{Name: "all", Rate: ratelimit.Rate{Requests: 20, Period: 24 * time.Hour}}}
+	})
+	base, err := url.Parse("https://door/v1/books")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, target, body string, change ...with) (int, string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, "https://door"+target, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range change {
+			c(r)
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		told, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(told)
+	}
+	_, page := ask("GET", "/openapi/problems", "")
+	explained := func(kind string) {
+		t.Helper()
+		to, err := base.Parse(kind)
+		if err != nil || to.Path != "/openapi/problems" || to.Host != "door" || !strings.Contains(page, `<h2 id="`+to.Fragment+`"`) {
+			t.Errorf("type %q leads to no section of the page (%v)", kind, err)
+		}
+	}
+	var p problem
+	for _, r := range []struct {
+		method, target, body string
+		with                 []with
+		status               int
+	}{
+		{"GET", "/nothing", "", nil, 404},
+		{"PUT", "/v1/books", "", nil, 405},
+		{"GET", "/v1/books?nonsense=1", "", []with{bearer(token(t, "ada", "books.read"))}, 400},
+		{"DELETE", "/v1/shelves/1/books/1", "", nil, 401},
+		{"GET", "/v1/books", "", []with{header("Accept", "image/png"), bearer(token(t, "ada", "books.read"))}, 406},
+	} {
+		status, told := ask(r.method, r.target, r.body, r.with...)
+		if err := json.Unmarshal([]byte(told), &p); err != nil || status != r.status {
+			t.Fatalf("%s %s: %d %s", r.method, r.target, status, told)
+		}
+		explained(p.Type)
+	}
+
+	// In band, in each form of a stream.
+	for accept, prefix := range map[string]string{"application/x-ndjson": `{"error":`, "text/event-stream": "data: ", "application/json": ``} {
+		status, told := ask("GET", "/v1/books:watch?count=1&code=14", "", header("Accept", accept), bearer(token(t, "ada", "books.read")))
+		at := strings.LastIndex(told, `{"type":"`)
+		if status != 200 || at < 0 || !strings.Contains(told, prefix) {
+			t.Fatalf("%s: %d %s", accept, status, told)
+		}
+		if err := json.NewDecoder(strings.NewReader(told[at:])).Decode(&p); err != nil || p.Code != "UNAVAILABLE" {
+			t.Fatalf("%s: %v in %s", accept, err, told)
+		}
+		explained(p.Type)
+	}
+
+	// What would be answered is what is answered.
+	e, err := d.Explain(t.Context(), gateway.Question{Target: "/nothing"})
+	if err != nil || e.Problem == nil {
+		t.Fatalf("%+v %v", e, err)
+	}
+	explained(e.Problem.Type)
+
+	// A type that others define stays; the page tells of it.
+	status, told := 0, ""
+	for range 30 {
+		if status, told = ask("GET", "/v1/books", ""); status == 429 {
+			break
+		}
+	}
+	if err := json.Unmarshal([]byte(told), &p); err != nil || status != 429 || p.Type != "https://iana.org/assignments/http-problem-types#quota-exceeded" || !strings.Contains(page, p.Type) {
+		t.Errorf("%d %s", status, told)
+	}
+}
+
+func TestProblemsAreExplainedBelowTheFirstServer(t *testing.T) {
+	for server, want := range map[string]string{
+		"/":                         "/openapi/problems#404-not-found",
+		"/library":                  "/library/openapi/problems#404-not-found",
+		"https://api.test/library/": "https://api.test/library/openapi/problems#404-not-found",
+	} {
+		d := newDoor(t, func(c *gateway.Config) {
+			described(c)
+			c.OpenAPI.Servers = []string{server, "https://other.test"}
+		})
+		if p := d.do("GET", "/nothing", "").wantProblem(http.StatusNotFound, "NOT_FOUND"); p.Type != want {
+			t.Errorf("%s: type %q, want %q", server, p.Type, want)
+		}
 	}
 }

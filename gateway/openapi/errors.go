@@ -120,7 +120,7 @@ func problemSchema() *schema {
 		Type: "object", Description: "An error, as problem details (RFC 9457).",
 		Required: []string{"type", "title", "status", "code"},
 		Properties: map[string]*schema{
-			"type":     {Type: "string", Format: "uri-reference", Description: "Names the kind of problem; about:blank says that status and code are all there is to it. /openapi/problems explains them."},
+			"type":     {Type: "string", Format: "uri-reference", Description: "Names the kind of problem, by where it is explained; about:blank says that status and code are all there is to it."},
 			"title":    text("The HTTP status in words."),
 			"status":   {Type: "integer", Minimum: 400, Maximum: 599, Description: "The HTTP status."},
 			"detail":   text("What went wrong this time."),

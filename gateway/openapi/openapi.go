@@ -15,9 +15,10 @@ import (
 // A Document is an OpenAPI 3.1 document. It does not change and is safe for
 // concurrent use.
 type Document struct {
-	json     []byte
-	problems []byte // a page
-	root     *root
+	json       []byte
+	problems   []byte // a page
+	problemsAt string // where it is
+	root       *root
 }
 
 // New makes the document of services, of all their methods that have a
@@ -45,11 +46,11 @@ func New(config Config, services ...protoreflect.ServiceDescriptor) (*Document, 
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
-	explained, err := problems(config.Title)
+	explained, err := problems(config.Title, config.problemsAt())
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
-	return &Document{json: encoded, problems: explained, root: doc}, nil
+	return &Document{json: encoded, problems: explained, problemsAt: config.problemsAt(), root: doc}, nil
 }
 
 // JSON returns the document in JSON. The same config and descriptors make the

@@ -10,13 +10,26 @@ import (
 
 var problemsPage = html.Must(html.New("problems.html").Funcs(html.FuncMap{"words": words}).ParseFS(page, "page/problems.html"))
 
+// Problems returns where callers find the page that Handler serves at
+// /openapi/problems: below the first of Config.Servers. Behind it and a `#`, the
+// Anchor of a [problem.Kind] is the type of such problems.
+func (d *Document) Problems() string { return d.problemsAt }
+
+func (c *Config) problemsAt() string {
+	const path = "/openapi/problems"
+	if len(c.Servers) == 0 {
+		return path
+	}
+	return strings.TrimSuffix(c.Servers[0], "/") + path
+}
+
 // problems returns the page that says what each problem means.
-func problems(title string) ([]byte, error) {
+func problems(title, at string) ([]byte, error) {
 	var b bytes.Buffer
 	err := problemsPage.Execute(&b, struct {
-		Title string
-		Kinds []problem.Kind
-	}{title, problem.Kinds()})
+		Title, At string
+		Kinds     []problem.Kind
+	}{title, at, problem.Kinds()})
 	return b.Bytes(), err
 }
 

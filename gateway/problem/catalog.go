@@ -14,16 +14,21 @@ type Kind struct {
 	// Status and Code are those of the problem.
 	Status int
 	Code   codes.Code
-	// Type is that of the problem: "about:blank" where Status and Code say it
-	// all (RFC 9457, section 4.2.1), otherwise where it is defined.
+	// Type is where the problem is defined, or "about:blank" for one whose type
+	// is the page that explains it, if one is served, see [Problem.ExplainAt].
 	Type string
 	// Means says what has happened, and Remedy what its caller can do.
 	Means, Remedy string
 }
 
-// Anchor names the kind within a page: "412-aborted".
+// Anchor names the kind within a page: "412-aborted", "429-quota-exceeded". No
+// other kind has the same.
 func (k Kind) Anchor() string {
-	return strconv.Itoa(k.Status) + "-" + strings.ToLower(strings.ReplaceAll(CodeName(k.Code), "_", "-"))
+	name := strings.ToLower(strings.ReplaceAll(CodeName(k.Code), "_", "-"))
+	if _, fragment, defined := strings.Cut(k.Type, "#"); defined {
+		name = fragment
+	}
+	return strconv.Itoa(k.Status) + "-" + name
 }
 
 // Title is the HTTP status in words.
@@ -32,7 +37,8 @@ func (k Kind) Title() string { return title(k.Status) }
 // CodeName is the name of Code as problems have it.
 func (k Kind) CodeName() string { return CodeName(k.Code) }
 
-// TypeBlank is the type of a problem that Status and Code say all of.
+// TypeBlank is the type of a problem that Status and Code say all of (RFC 9457,
+// section 4.2.1).
 const TypeBlank = "about:blank"
 
 // TypeQuotaExceeded is the type of the problem that answers a call over its rate
@@ -41,6 +47,21 @@ const TypeQuotaExceeded = "https://iana.org/assignments/http-problem-types#quota
 
 // Kinds returns every kind of problem that a gateway answers, by status.
 func Kinds() []Kind { return slices.Clone(kinds) }
+
+// ExplainAt names as p's type the section of a page that explains each of
+// [Kinds] under its Anchor. A type of p's own stays, and so does that of a
+// problem that is none of them.
+func (p *Problem) ExplainAt(page string) {
+	if p.Type != TypeBlank {
+		return
+	}
+	for _, k := range kinds {
+		if k.Status == p.Status && k.CodeName() == p.Code && k.Type == TypeBlank {
+			p.Type = page + "#" + k.Anchor()
+			return
+		}
+	}
+}
 
 const (
 	again  = "Try again, after Retry-After where it is told, more slowly each time. Do so only with requests that may be made twice."

@@ -30,13 +30,21 @@ func TestTheProblemsAreDocumented(t *testing.T) {
 Errors are answered as problem details (RFC 9457), with the media type
 `+"`application/problem+json`"+`; a stream that fails behind its first byte tells the
 same object in band. The gateway answers with the problems on this page and no
-others. `+"`type`"+` is `+"`about:blank`"+` where status and code say it all; `+"`code`"+` is
-the gRPC code; `+"`instance`"+` is the request's id, as in the header X-Request-Id.
-Where the gateway serves its OpenAPI document, this is at /openapi/problems, too.
+others. `+"`code`"+` is the gRPC code; `+"`instance`"+` is the request's id, as in the
+header X-Request-Id.
+
+Where the gateway serves its OpenAPI document, this page is at /openapi/problems,
+and `+"`type`"+` is the section there that explains the problem, relative to the first of
+the servers that the document names: `+"`/openapi/problems#404-not-found`"+`. Elsewhere
+it is `+"`about:blank`"+`: there is no page that it could name, and status and code say
+the same (RFC 9457, section 4.2.1). A problem that is defined by others has
+their type, as below, in both cases.
 `)
 	for _, k := range Kinds() {
 		fmt.Fprintf(&b, "\n## %d %s, %s\n\n", k.Status, k.Title(), k.CodeName())
-		if k.Type != TypeBlank {
+		if k.Type == TypeBlank {
+			fmt.Fprintf(&b, "Type: `/openapi/problems#%s`\n\n", k.Anchor())
+		} else {
 			fmt.Fprintf(&b, "Type: <%s>\n\n", k.Type)
 		}
 		fmt.Fprintf(&b, "%s\n\n**To do:** %s\n", k.Means, k.Remedy)
@@ -147,17 +155,38 @@ func statusName(httpStatus int) string {
 
 func codeName(c codes.Code) string { return c.String() }
 
-func TestAnchorsAreUniqueButForTheTypes(t *testing.T) {
-	seen := map[string]int{}
+func TestEachKindHasAnAnchorOfItsOwn(t *testing.T) {
+	seen := map[string]bool{}
 	for _, k := range kinds {
-		seen[k.Anchor()]++
 		if k.Means == "" || k.Remedy == "" || k.Title() == "" || k.Type == "" {
 			t.Errorf("%+v is not complete", k)
 		}
-	}
-	for anchor, n := range seen {
-		if n > 1 && anchor != "429-resource-exhausted" {
-			t.Errorf("%s is there %d times", anchor, n)
+		if seen[k.Anchor()] {
+			t.Errorf("%s is there twice", k.Anchor())
 		}
+		seen[k.Anchor()] = true
+	}
+}
+
+func TestAProblemIsExplainedAtItsAnchor(t *testing.T) {
+	for _, k := range kinds {
+		p := New(k.Status, k.Code, "text")
+		p.Type = k.Type
+		p.ExplainAt("/page")
+		want := "/page#" + k.Anchor()
+		if k.Type != TypeBlank {
+			want = k.Type
+		}
+		if p.Type != want {
+			t.Errorf("%d %v: type %q, want %q", k.Status, k.Code, p.Type, want)
+		}
+		p.ExplainAt("/other")
+		if p.Type != want {
+			t.Errorf("%d %v: it is explained twice: %q", k.Status, k.Code, p.Type)
+		}
+	}
+	p := New(418, codes.Internal, "no kind of the gateway's")
+	if p.ExplainAt("/page"); p.Type != TypeBlank {
+		t.Errorf("type %q of a problem that the page does not explain", p.Type)
 	}
 }

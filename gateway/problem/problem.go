@@ -32,7 +32,8 @@ const ContentType = "application/problem+json"
 // the answer.
 type Problem struct {
 	// Type is a URI reference that names the kind of problem. "about:blank",
-	// the default, says that Status and Code are all there is to it.
+	// the default, says that Status and Code are all there is to it; see
+	// ExplainAt.
 	Type string `json:"type"`
 	// Title is the HTTP status in words.
 	Title string `json:"title"`
