@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
+	"github.com/evenkeel/evenkeel/gateway/internal/reach"
 )
 
 // A RouteRule is a protovalidate rule that a request is checked against.
@@ -105,7 +106,7 @@ func (l *ruleLister) field(path string, fd protoreflect.FieldDescriptor) {
 	if rules != nil {
 		l.declared(path, "", rules.ProtoReflect(), fd)
 	}
-	below, elements := elementType(fd), rules
+	below, elements := reach.Element(fd), rules
 	switch {
 	case fd.IsMap():
 		path, elements = path+"[]", rules.GetMap().GetValues()

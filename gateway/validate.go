@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
+	"github.com/evenkeel/evenkeel/gateway/internal/reach"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 )
 
@@ -54,27 +55,19 @@ func (v *validator) prepare(service protoreflect.ServiceDescriptor) error {
 
 // hasRules reports whether a message, or one that it can hold, has rules.
 func hasRules(md protoreflect.MessageDescriptor) bool {
-	return hasRulesBut(md, map[protoreflect.FullName]bool{})
-}
-
-// hasRulesBut leaves out the messages that were seen, and adds to them.
-func hasRulesBut(md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) bool {
-	if seen[md.FullName()] {
-		return false
-	}
-	seen[md.FullName()] = true
-	if hasRule(md) {
-		return true
-	}
-	for i := range md.Oneofs().Len() {
-		if hasRule(md.Oneofs().Get(i)) {
+	for m := range reach.Messages(md) {
+		if hasRule(m) {
 			return true
 		}
-	}
-	for i := range md.Fields().Len() {
-		fd := md.Fields().Get(i)
-		if hasRule(fd) || fd.Message() != nil && hasRulesBut(fd.Message(), seen) {
-			return true
+		for i := range m.Oneofs().Len() {
+			if hasRule(m.Oneofs().Get(i)) {
+				return true
+			}
+		}
+		for i := range m.Fields().Len() {
+			if hasRule(m.Fields().Get(i)) {
+				return true
+			}
 		}
 	}
 	return false
@@ -95,23 +88,18 @@ func hasRule(d protoreflect.Descriptor) bool {
 	return found
 }
 
+// compile has the rules of a message and of those that it can hold made ready,
+// but for those that were seen, and adds to them.
 func compile(rules protovalidate.Validator, md protoreflect.MessageDescriptor, seen map[protoreflect.FullName]bool) error {
-	if seen[md.FullName()] {
-		return nil
-	}
-	seen[md.FullName()] = true
-	// What an empty message violates does not matter here.
-	var broken *protovalidate.CompilationError
-	if err := rules.Validate(dynamicpb.NewMessage(md)); errors.As(err, &broken) {
-		return fmt.Errorf("the validation rules of %s: %w", md.FullName(), err)
-	}
-	fields := md.Fields()
-	for i := range fields.Len() {
-		fd := fields.Get(i)
-		if nested := elementType(fd); nested != nil {
-			if err := compile(rules, nested, seen); err != nil {
-				return err
-			}
+	for m := range reach.Messages(md) {
+		if seen[m.FullName()] {
+			continue
+		}
+		seen[m.FullName()] = true
+		// What an empty message violates does not matter here.
+		var broken *protovalidate.CompilationError
+		if err := rules.Validate(dynamicpb.NewMessage(m)); errors.As(err, &broken) {
+			return fmt.Errorf("the validation rules of %s: %w", m.FullName(), err)
 		}
 	}
 	return nil
@@ -162,7 +150,7 @@ func jsonPath(md protoreflect.MessageDescriptor, elements []*validatepb.FieldPat
 		}
 		path.WriteString(name)
 		path.WriteString(subscript(e))
-		md = elementType(fd)
+		md = reach.Element(fd)
 	}
 	return path.String()
 }
@@ -181,17 +169,5 @@ func subscript(e *validatepb.FieldPathElement) string {
 		return fieldpath.Key("", s.StringKey)
 	default:
 		return ""
-	}
-}
-
-// elementType returns the type that a path goes on in behind a field.
-func elementType(fd protoreflect.FieldDescriptor) protoreflect.MessageDescriptor {
-	switch {
-	case fd == nil:
-		return nil
-	case fd.IsMap():
-		return fd.MapValue().Message()
-	default:
-		return fd.Message()
 	}
 }

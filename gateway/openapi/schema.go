@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/reach"
 )
 
 // unchecked ends the name of a schema without rules.
@@ -32,7 +34,7 @@ func (s *schemas) message(md protoreflect.MessageDescriptor, rules bool) *schema
 		return own
 	}
 	name := string(md.FullName())
-	if !rules && s.hasRules(md, nil) {
+	if !rules && s.hasRules(md) {
 		name += unchecked
 	}
 	if s.made[name] == nil {
@@ -159,38 +161,34 @@ func (s *schemas) enum(ed protoreflect.EnumDescriptor) *schema {
 	return reference(name)
 }
 
-// hasRules reports whether a message has rules, itself or within.
-func (s *schemas) hasRules(md protoreflect.MessageDescriptor, above []protoreflect.FullName) bool {
-	if known, ok := s.ruled[md.FullName()]; ok {
-		return known
+// hasRules reports whether the schema of a message, or of one that it can hold,
+// tells rules. That is less than the gateway asks: rules of a message as a whole
+// are not in a schema, so that they need not make two of it.
+func (s *schemas) hasRules(md protoreflect.MessageDescriptor) bool {
+	known, ok := s.ruled[md.FullName()]
+	if !ok {
+		for m := range reach.Messages(md) {
+			if known = tellsRules(m); known {
+				break
+			}
+		}
+		s.ruled[md.FullName()] = known
 	}
-	for _, name := range above {
-		if name == md.FullName() {
-			return false // asked for already, further up
+	return known
+}
+
+func tellsRules(md protoreflect.MessageDescriptor) bool {
+	for i := range md.Fields().Len() {
+		if rulesOf(md.Fields().Get(i)) != nil {
+			return true
 		}
 	}
-	above = append(above, md.FullName())
-	found := false
-	fields := md.Fields()
-	for i := 0; i < fields.Len() && !found; i++ {
-		fd := fields.Get(i)
-		found = rulesOf(fd) != nil
-		if fd.IsMap() {
-			fd = fd.MapValue()
-		}
-		if !found && fd.Message() != nil {
-			found = s.hasRules(fd.Message(), above)
+	for i := range md.Oneofs().Len() {
+		if proto.HasExtension(md.Oneofs().Get(i).Options(), validatepb.E_Oneof) {
+			return true
 		}
 	}
-	oneofs := md.Oneofs()
-	for i := 0; i < oneofs.Len() && !found; i++ {
-		found = proto.HasExtension(oneofs.Get(i).Options(), validatepb.E_Oneof)
-	}
-	// A no may be for want of what is asked further up.
-	if found || len(above) == 1 {
-		s.ruled[md.FullName()] = found
-	}
-	return found
+	return false
 }
 
 // comment returns what is written above a declaration, where its file tells.
