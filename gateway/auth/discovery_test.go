@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,10 +18,15 @@ import (
 type provider struct {
 	pages   map[string]string // by URL
 	fetches []string
+	hangs   string // the URL that it does not answer
 }
 
 func (p *provider) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.fetches = append(p.fetches, r.URL.String())
+	if r.URL.String() == p.hangs {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
 	page, ok := p.pages[r.URL.String()]
 	if !ok {
 		return nil, errors.New("there is nothing")
@@ -122,6 +128,86 @@ func TestAProviderThatSpeaksForAnotherIsNotBelieved(t *testing.T) {
 				}
 				if len(p.fetches) != 1 {
 					t.Errorf("%v", p.fetches)
+				}
+			})
+		})
+	}
+}
+
+// TestKeysServeOnWhileTheirProviderIsAway loses the provider, or its mind: what
+// it answers is no reason to forget the keys at hand, until they are too old.
+func TestKeysServeOnWhileTheirProviderIsAway(t *testing.T) {
+	const keys = "https://keys.test/a"
+	for name, lose := range map[string]func(p *provider){
+		"gone":            func(p *provider) { p.pages = nil },
+		"hanging":         func(p *provider) { p.hangs = oidcURL },
+		"its keys gone":   func(p *provider) { delete(p.pages, keys) },
+		"its keys hang":   func(p *provider) { p.hangs = keys },
+		"another's":       func(p *provider) { p.pages[oidcURL] = metadataOf("https://evil.test", keys) },
+		"keys of no use":  func(p *provider) { p.pages[keys] = `{"keys":[]}` },
+		"too large a set": func(p *provider) { p.pages[keys] = strings.Repeat(" ", maxJWKSBytes+1) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			good := map[string]string{oidcURL: metadataOf(testIssuer, keys), keys: string(ecKeys("k1"))}
+			p := &provider{pages: maps.Clone(good)}
+			withProvider(t, p, func(t *testing.T, j *JWT) {
+				if err := holds(t, j, "k1"); err != nil {
+					t.Fatal(err)
+				}
+				lose(p)
+				start := time.Now()
+				for time.Since(start) < 99*time.Hour {
+					time.Sleep(30 * time.Minute)
+					if err := holds(t, j, "k1"); err != nil {
+						t.Fatalf("after %v: %v", time.Since(start), err)
+					}
+				}
+				time.Sleep(2 * time.Hour)
+				var known *Error
+				if err := holds(t, j, "k1"); !errors.As(err, &known) || known.Code != CodeUnavailable {
+					t.Errorf("after %v: %v, want that tokens cannot be judged", time.Since(start), err)
+				}
+				if j.Ready(t.Context()) == nil {
+					t.Error("it is ready")
+				}
+				p.pages, p.hangs = good, ""
+				time.Sleep(21 * time.Second) // an attempt that hangs, and the pause behind it
+				if err := holds(t, j, "k1"); err != nil {
+					t.Errorf("when the provider is back: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestAFloodOfUnknownKeysAsksAProviderOncePerCoolDown counts both of its pages.
+func TestAFloodOfUnknownKeysAsksAProviderOncePerCoolDown(t *testing.T) {
+	for name, there := range map[string]bool{"a provider that answers": true, "one without its keys": false} {
+		t.Run(name, func(t *testing.T) {
+			p := &provider{pages: map[string]string{oidcURL: metadataOf(testIssuer, "https://keys.test/a"), "https://keys.test/a": string(ecKeys("k1"))}}
+			withProvider(t, p, func(t *testing.T, j *JWT) {
+				if err := holds(t, j, "k1"); err != nil {
+					t.Fatal(err)
+				}
+				if !there {
+					delete(p.pages, "https://keys.test/a")
+				}
+				before := len(p.fetches)
+				for range 100 {
+					for range 20 {
+						if holds(t, j, "unknown") == nil {
+							t.Fatal("an unknown key holds")
+						}
+					}
+					if err := holds(t, j, "k1"); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+				}
+				// Ten pauses; the provider is asked where the keys are, too, once
+				// they could not be read there.
+				if n, most := len(p.fetches)-before, map[bool]int{true: 10, false: 20}[there]; n > most {
+					t.Errorf("%d requests for 2,000 tokens in 100 s, want at most %d", n, most)
 				}
 			})
 		})
