@@ -3,13 +3,22 @@ package gateway_test
 import (
 	"context"
 	"crypto/tls"
+	"encoding/base64"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/test/bufconn"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/evenkeel/evenkeel/gateway"
 	"github.com/evenkeel/evenkeel/gateway/auth"
@@ -17,6 +26,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/internal/testcert"
 	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
 	"github.com/evenkeel/evenkeel/internal/leaktest"
+	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
 
 // believer answers with the caller that its interceptors found.
@@ -30,47 +40,195 @@ func (*believer) WhoAmI(ctx context.Context, _ *testv1.WhoAmIRequest) (*testv1.W
 	return &testv1.WhoAmIResponse{Subject: p.Subject, Scopes: p.Scopes}, nil
 }
 
-// TestTheWholeWayFromTokenToService puts a door in front of a service that
-// believes doors only.
-func TestTheWholeWayFromTokenToService(t *testing.T) {
-	leaktest.Check(t)
-	const id = "spiffe://mesh/door"
+const doorID = "spiffe://mesh/door"
+
+// guarded is a library on a network that believes doors only, and a door in
+// front of it.
+type guarded struct {
+	*door
+	*testcert.Authority
+	address string // of the library
+}
+
+func newGuarded(t *testing.T) *guarded {
+	t.Helper()
 	ca := testcert.New(t)
-	options, err := identity.ServerOptions(identity.Config{TrustedPeers: []string{id}})
+	options, err := identity.ServerOptions(identity.Config{
+		TrustedPeers: []string{doorID},
+		AllowedPeers: []identity.AllowedPeer{{ID: "spiffe://mesh/neighbor", Scopes: []string{"books.read"}}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := grpc.NewServer(append(options, grpc.Creds(credentials.NewTLS(&tls.Config{
 		Certificates: []tls.Certificate{ca.Issue("spiffe://mesh/library")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool,
 	})))...)
-	testv1.RegisterLibraryServiceServer(server, &believer{})
-	listener := bufconn.Listen(1 << 20)
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(server.Stop)
-	conn, err := grpc.NewClient("passthrough:///library",
-		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{ca.Issue(id)}, RootCAs: ca.Pool, ServerName: "server"})),
-		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return listener.DialContext(ctx) }))
+	books := &believer{library{gone: make(chan struct{})}}
+	testv1.RegisterLibraryServiceServer(server, books)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close() })
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(server.Stop)
+	g := &guarded{Authority: ca, address: listener.Addr().String()}
 	tokens, err := auth.NewJWT(auth.JWTConfig{Issuer: issuer, Audiences: []string{audience}, JWKSFile: writeJWKS(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = tokens.Close() })
-	g, err := gateway.New(gateway.Config{Authenticators: []auth.Authenticator{tokens}, Policy: librarians, Logger: slog.New(slog.DiscardHandler)})
+	in, err := gateway.New(gateway.Config{
+		Authenticators: []auth.Authenticator{tokens}, Policy: librarians, Drain: gateway.Drain{Delay: -1},
+		TLS: &tls.Config{Certificates: []tls.Certificate{ca.Issue()}}, Logger: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := mountLibrary(g, conn); err != nil {
+	g.door = &door{Gateway: in, t: t, books: &books.library}
+	if err := mountLibrary(in, g.dial(t, ca.Issue(doorID))); err != nil {
 		t.Fatal(err)
 	}
-	d := &door{Gateway: g, t: t}
+	return g
+}
+
+// dial connects to the library as who has a certificate.
+func (g *guarded) dial(t *testing.T, certificate tls.Certificate) *grpc.ClientConn {
+	t.Helper()
+	return dialWith(t, g.address, g.as(certificate))
+}
+
+func dialWith(t *testing.T, address string, creds credentials.TransportCredentials) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+address, grpc.WithTransportCredentials(creds))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// TestTheWholeWayFromTokenToService puts a door in front of a service that
+// believes doors only.
+func TestTheWholeWayFromTokenToService(t *testing.T) {
+	leaktest.Check(t)
+	d := newGuarded(t)
 	v := d.do("GET", "/v1/whoami", "", bearer(token(t, "ann", "books.read"))).want(200).decode()
 	if scopes, _ := v["scopes"].([]any); v["subject"] != "ann" || len(scopes) != 1 || scopes[0] != "books.read" {
 		t.Errorf("caller %v", v)
 	}
 	d.do("GET", "/v1/books", "").want(200) // public, for nobody
 	d.do("GET", "/v1/shelves/1/books/2", "", bearer(token(t, "ann", "books.read"))).want(200)
+}
+
+// TestAttackAroundTheDoor: who reaches the service without the door is not
+// believed, whatever is claimed; nor is one who goes through the door and claims
+// the same there.
+func TestAttackAroundTheDoor(t *testing.T) {
+	leaktest.Check(t)
+	g := newGuarded(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- g.Serve(ctx, listener) }()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: g.Pool, ServerName: "server"}, ForceAttemptHTTP2: true}
+	client := &http.Client{Transport: transport}
+	defer func() {
+		transport.CloseIdleConnections()
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	forged, err := proto.Marshal(&gatewayv1.Principal{Subject: "root", Issuer: issuer, Scopes: []string{"books.admin", "books.read", "books.write"}, Method: "jwt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(method, path string, change ...with) (status int, body string) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, "https://"+listener.Addr().String()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range change {
+			c(r)
+		}
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return resp.StatusCode, string(text)
+	}
+	ann := func() {
+		t.Helper()
+		status, body := ask("GET", "/v1/whoami", bearer(token(t, "ann", "books.read")))
+		if status != 200 || !strings.Contains(body, `"subject":"ann"`) {
+			t.Errorf("ann, through the door, is answered %d %s", status, body)
+		}
+	}
+	ann()
+
+	// Around it, with all that the door would say of its caller.
+	claiming := metadata.NewOutgoingContext(t.Context(), metadata.Pairs(
+		identity.MetadataKey, string(forged), "authorization", "Bearer "+token(t, "root", "books.write"), "x-forwarded-for", "127.0.0.1"))
+	other := testcert.New(t)
+	for name, c := range map[string]struct {
+		creds credentials.TransportCredentials
+		codes []codes.Code
+	}{
+		"in plain text":              {insecure.NewCredentials(), []codes.Code{codes.Unavailable}},
+		"without a certificate":      {credentials.NewTLS(&tls.Config{RootCAs: g.Pool, ServerName: "server"}), []codes.Code{codes.Unavailable}},
+		"a door's, of one's own CA":  {g.as(other.Issue(doorID)), []codes.Code{codes.Unavailable}},
+		"a certificate of no use":    {g.as(g.Issue()), []codes.Code{codes.Unauthenticated}},
+		"two names, one the door's":  {g.as(g.Issue("spiffe://mesh/neighbor", doorID)), []codes.Code{codes.Unauthenticated}},
+		"a service that is unlisted": {g.as(g.Issue("spiffe://mesh/stranger")), []codes.Code{codes.PermissionDenied}},
+		"a name like the door's":     {g.as(g.Issue(doorID + "/x")), []codes.Code{codes.PermissionDenied}},
+		"a service with scopes":      {g.as(g.Issue("spiffe://mesh/neighbor")), []codes.Code{codes.PermissionDenied}},
+	} {
+		around := testv1.NewLibraryServiceClient(dialWith(t, g.address, c.creds))
+		if _, err := around.DeleteBook(claiming, &testv1.DeleteBookRequest{Name: "shelves/1/books/2"}); !slices.Contains(c.codes, status.Code(err)) {
+			t.Errorf("%s: %v, want %v", name, err, c.codes)
+		}
+	}
+	// Of the door itself it is believed: that is what all the others lack.
+	if _, err := testv1.NewLibraryServiceClient(g.dial(t, g.Issue(doorID))).DeleteBook(claiming, &testv1.DeleteBookRequest{Name: "shelves/1/books/2"}); err != nil {
+		t.Errorf("the door itself: %v", err)
+	}
+	ann()
+
+	// Through it, the same claims are worth nothing.
+	claim := header("Evenkeel-Principal-Bin", base64.StdEncoding.EncodeToString(forged))
+	for name, change := range map[string][]with{
+		"alone":            {claim},
+		"beside a token":   {claim, bearer(token(t, "ann", "books.read"))},
+		"as gRPC":          {claim, header("Content-Type", "application/grpc"), header("Te", "trailers")},
+		"with its prefix":  {header("Grpc-Metadata-Evenkeel-Principal-Bin", base64.StdEncoding.EncodeToString(forged))},
+		"with a cookie":    {header("Cookie", "evenkeel-principal-bin="+base64.StdEncoding.EncodeToString(forged))},
+		"as a certificate": {header("X-Forwarded-Client-Cert", "URI="+doorID)},
+	} {
+		if status, body := ask("DELETE", "/v1/shelves/1/books/2", change...); status != 401 && status != 403 {
+			t.Errorf("%s: %d %s", name, status, body)
+		}
+	}
+	for _, path := range []string{"/evenkeel.test.v1.LibraryService/DeleteBook", "/grpc.health.v1.Health/Check"} {
+		if status, body := ask("POST", path, claim, header("Content-Type", "application/grpc"), header("Te", "trailers")); status != 404 {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	if got := strings.Count(strings.Join(g.books.methods(), " "), "DeleteBook"); got != 1 {
+		t.Errorf("%d books were deleted, and the door itself deleted one", got)
+	}
+	ann()
+}
+
+// as are the credentials of who has a certificate and knows the library's.
+func (g *guarded) as(certificate tls.Certificate) credentials.TransportCredentials {
+	return credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate}, RootCAs: g.Pool, ServerName: "server"})
 }
