@@ -114,32 +114,26 @@ func (l *location) of(msg protoreflect.Message) string {
 }
 
 // succeeded looks at the response of a unary call that went well, before it is
-// written.
-func (x *exchange) succeeded(reply any) {
+// written. raw are its bytes if it was left raw.
+func (x *exchange) succeeded(reply proto.Message, raw []byte) {
 	b := x.binding
 	x.writer.success = b.success
-	if b.location == nil && b.etag == nil {
-		return
-	}
-	msg, ok := reply.(proto.Message)
-	if !ok {
-		return
-	}
 	if b.location != nil {
-		if to := b.location.of(msg.ProtoReflect()); to != "" {
+		if to := b.location.of(reply.ProtoReflect()); to != "" {
 			x.writer.Header().Set("Location", to)
 		}
 	}
-	if b.etag != nil {
-		x.setETag(textAt(msg, b.etag))
+	switch {
+	case b.etag == nil:
+	case raw != nil:
+		x.setETag(wirejson.Text(raw, b.etag))
+	default:
+		x.setETag(textAt(reply, b.etag))
 	}
 }
 
-// textAt returns the string at a path in a reply, which may have been left raw.
+// textAt returns the string at a path in a reply.
 func textAt(msg proto.Message, path []protoreflect.FieldDescriptor) string {
-	if wire, raw := wirejson.Raw(msg); raw {
-		return wirejson.Text(wire, path)
-	}
 	m := msg.ProtoReflect()
 	for _, fd := range path[:len(path)-1] {
 		m = m.Get(fd).Message()

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,8 +45,9 @@ type binding struct {
 
 	conn        grpc.ClientConnInterface // that unary calls take
 	callOptions []grpc.CallOption        // of them
-	// tellTemplate lets their context tell the template, see [runtime.HTTPPathPattern].
-	tellTemplate runtime.AnnotateContextOption
+	// told is what their contexts tell of it: the template, see
+	// [runtime.HTTPPathPattern].
+	told context.Context
 
 	observed *telemetry.Route // nil if there is no telemetry
 	log      slog.Handler

@@ -30,6 +30,12 @@ type exchange struct {
 	start   time.Time
 	id      string
 
+	// Memory of its own, so that it takes one piece and not several: what writer
+	// points to, the values of headers, and the context of a unary call.
+	response responseWriter
+	headers  [2]string
+	context  callContext
+
 	// Found out step by step.
 	match       route.Match[*binding]
 	binding     *binding // nil if there is no route

@@ -80,8 +80,9 @@ func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error)
 	}
 	x := &exchange{
 		gateway: g, request: r, start: time.Now(), id: "explained", dry: &dryRun{}, principal: q.Principal,
-		writer: newResponseWriter(nowhere{http.Header{}}, g.config.Timeouts.Write),
+		response: newResponseWriter(nowhere{http.Header{}}, g.config.Timeouts.Write),
 	}
+	x.writer = &x.response
 	e := &explainer{x: x, told: &Explanation{Method: r.Method, Target: q.Target}}
 	e.explain()
 	return e.told, nil

@@ -95,14 +95,16 @@ var noSniff, noStore = []string{"nosniff"}, []string{"no-store"}
 func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{
 		gateway: g, request: r, start: time.Now(),
-		writer: newResponseWriter(w, g.config.Timeouts.Write),
-		id:     requestID(r.Header[requestIDHeader]),
+		response: newResponseWriter(w, g.config.Timeouts.Write),
+		id:       requestID(r.Header[requestIDHeader]),
 	}
+	x.writer = &x.response
 	if len(r.Header["Expect"]) > 0 {
 		x.writer.forget()
 	}
 	h := w.Header()
-	h[requestIDHeader] = []string{x.id}
+	x.headers[0] = x.id
+	h[requestIDHeader] = x.headers[:1:1]
 	h["X-Content-Type-Options"] = noSniff
 	h["Cache-Control"] = noStore
 	if g.draining.Load() || ambiguous(r) {

@@ -103,6 +103,15 @@ func (m *marshaler) append(to []byte, v any) ([]byte, error) {
 	return to, nil
 }
 
+// appendRaw writes a message of type md that was left raw.
+func (m *marshaler) appendRaw(to []byte, md protoreflect.MessageDescriptor, raw []byte) ([]byte, error) {
+	to, err := m.encoder.Append(to, md, raw)
+	if err != nil {
+		return to, errUnwritable
+	}
+	return to, nil
+}
+
 func (m *marshaler) NewEncoder(w io.Writer) runtime.Encoder {
 	return runtime.EncoderFunc(func(v any) error {
 		encoded, err := m.Marshal(v)

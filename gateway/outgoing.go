@@ -58,14 +58,14 @@ func isMetadataText(s string) bool {
 }
 
 // outgoing returns the context that a unary call is made with. Its metadata are
-// all that goes upstream of the request's headers.
+// all that goes upstream of the request's headers. No key is there twice but of
+// a header that is: see unfitToForward for those that the gateway sets itself.
 func (x *exchange) outgoing(ctx context.Context) (context.Context, error) {
-	md := make(metadata.MD, 8)
-	values := make([]string, 0, 4) // that most requests have
-	set := func(key, value string) {
-		values = append(values, value)
-		md[key] = values[len(values)-1 : len(values) : len(values)]
+	if _, there := metadata.FromOutgoingContext(ctx); there {
+		ctx = metadata.NewOutgoingContext(ctx, nil) // they are not the request's
 	}
+	var room [16]string // that most requests fit into
+	pairs := room[:0]
 	for i := range x.gateway.forwarded {
 		f := &x.gateway.forwarded[i]
 		for _, given := range x.request.Header[f.header] {
@@ -74,20 +74,39 @@ func (x *exchange) outgoing(ctx context.Context) (context.Context, error) {
 				return nil, err
 			}
 			if fits {
-				md[f.key] = append(md[f.key], value)
+				pairs = append(pairs, f.key, value)
 			}
 		}
 	}
 	if host := x.request.Host; host != "" && isMetadataText(host) {
-		set(forwardedHostMetadata, host)
+		pairs = append(pairs, forwardedHostMetadata, host)
 	}
 	if from, _, err := net.SplitHostPort(x.request.RemoteAddr); err == nil && isMetadataText(from) {
-		set(forwardedForMetadata, from)
+		pairs = append(pairs, forwardedForMetadata, from)
 	}
-	set(requestIDMetadata, x.id)
-	if err := identity.Assert(md, x.principal); err != nil {
+	pairs = append(pairs, requestIDMetadata, x.id)
+	pairs, err := identity.AppendPair(pairs, x.principal)
+	if err != nil {
 		return nil, status.Errorf(codes.Internal, "the caller's identity cannot be sent: %v", err)
 	}
-	ctx = metadata.NewOutgoingContext(context.WithValue(ctx, exchangeKey{}, x), md)
-	return x.observed.Inject(x.binding.tellTemplate(ctx)), nil
+	x.context = callContext{ctx, x}
+	return x.observed.Inject(metadata.AppendToOutgoingContext(&x.context, pairs...)), nil
+}
+
+// callContext is what a unary call is made in. It tells which exchange the call
+// belongs to, and by which template its route was found.
+type callContext struct {
+	context.Context
+	exchange *exchange
+}
+
+// Value implements [context.Context].
+func (c *callContext) Value(key any) any {
+	if _, ok := key.(exchangeKey); ok {
+		return c.exchange
+	}
+	if told := c.exchange.binding.told.Value(key); told != nil {
+		return told
+	}
+	return c.Context.Value(key)
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -39,7 +40,7 @@ func (m *mounting) protect(b *binding) error {
 	b.log = logFor(m.gateway.config.Logger, b)
 	b.overload, b.retry = m.overload, m.retry
 	// Interceptors of the connection may ask for it, as with the generated handlers.
-	b.tellTemplate = runtime.WithHTTPPathPattern(b.template)
+	b.told = runtime.WithHTTPPathPattern(b.template)(context.Background())
 	b.conn, b.callOptions = m.protected, b.withReplies(m.decodeReplies, []grpc.CallOption{grpc.StaticMethod()})
 	b.observed = m.gateway.config.Telemetry.NewRoute(b.verb, b.template, b.rpc)
 	return nil

@@ -13,7 +13,7 @@ import (
 // not read it.
 type responseWriter struct {
 	http.ResponseWriter
-	control *http.ResponseController
+	control http.ResponseController
 	timeout time.Duration
 
 	// raw leaves out the newlines between messages: those of a stream of
@@ -34,8 +34,8 @@ type responseWriter struct {
 	bytes  int64
 }
 
-func newResponseWriter(w http.ResponseWriter, timeout time.Duration) *responseWriter {
-	return &responseWriter{ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout}
+func newResponseWriter(w http.ResponseWriter, timeout time.Duration) responseWriter {
+	return responseWriter{ResponseWriter: w, control: *http.NewResponseController(w), timeout: timeout}
 }
 
 // forget lifts what is left from the request before on this connection: it would

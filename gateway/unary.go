@@ -15,6 +15,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/gateway/internal/jsonbody"
 	"github.com/evenkeel/evenkeel/gateway/internal/query"
+	"github.com/evenkeel/evenkeel/gateway/internal/wirejson"
 )
 
 // Unary calls are made from the binding alone. What the generated handlers and
@@ -98,12 +99,13 @@ func (x *exchange) invoke(ctx context.Context, request proto.Message) error {
 	if err := b.conn.Invoke(ctx, b.rpc, request, reply, options...); err != nil {
 		return err
 	}
-	x.succeeded(reply)
-	return x.answer(reply, returned)
+	raw := wirejson.Raw(reply)
+	x.succeeded(reply, raw)
+	return x.answer(reply, raw, returned)
 }
 
 // answer writes a reply.
-func (x *exchange) answer(reply proto.Message, returned metadata.MD) error {
+func (x *exchange) answer(reply proto.Message, raw []byte, returned metadata.MD) error {
 	h := x.writer.Header()
 	x.returnHeaders(returned)
 	h["Content-Type"] = contentJSON
@@ -112,12 +114,19 @@ func (x *exchange) answer(reply proto.Message, returned metadata.MD) error {
 		m = x.gateway.withEnumNumbers
 	}
 	buffer := getBuffer()
-	encoded, err := m.append(buffer.data, x.shown(reply))
+	var encoded []byte
+	var err error
+	if b := x.binding; raw != nil && b.responseField == nil && !b.answersMedia {
+		encoded, err = m.appendRaw(buffer.data, b.reply.Descriptor(), raw)
+	} else {
+		encoded, err = m.append(buffer.data, x.shown(reply))
+	}
 	if err != nil {
 		return err
 	}
 	buffer.data = encoded
-	h["Content-Length"] = []string{strconv.Itoa(len(encoded))}
+	x.headers[1] = strconv.Itoa(len(encoded))
+	h["Content-Length"] = x.headers[1:2:2]
 	if _, err := x.writer.Write(encoded); err == nil {
 		buffer.put() // HTTP/2 may still read what could not be written
 	}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/evenkeel/evenkeel/gateway/identity"
+	"github.com/evenkeel/evenkeel/gateway/internal/wirejson"
 )
 
 // upstream is the connection that the generated clients use. It is the last
@@ -235,7 +236,9 @@ func (s *lazyStream) tellEnd() {
 func (s *lazyStream) received(m any) {
 	switch {
 	case !s.x.binding.serverStream():
-		s.x.succeeded(m)
+		if msg, ok := m.(proto.Message); ok {
+			s.x.succeeded(msg, wirejson.Raw(msg))
+		}
 	case s.x.writer.frames != nil && (s.x.binding.eventID != nil || s.x.binding.eventType != nil):
 		if msg, ok := m.(proto.Message); ok {
 			s.x.writer.frames.describe(s.x.binding, msg.ProtoReflect())

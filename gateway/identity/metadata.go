@@ -31,28 +31,26 @@ const (
 // is made on behalf of p, or of nobody if p is nil, whatever it said before.
 func AppendToOutgoing(ctx context.Context, p *auth.Principal) (context.Context, error) {
 	md, _ := metadata.FromOutgoingContext(ctx)
-	if md == nil {
-		md = metadata.MD{}
-	}
-	if err := Assert(md, p); err != nil {
+	strip(md)
+	pair, err := AppendPair(nil, p)
+	if err != nil {
 		return nil, err
 	}
-	return metadata.NewOutgoingContext(ctx, md), nil
+	return metadata.AppendToOutgoingContext(metadata.NewOutgoingContext(ctx, md), pair...), nil
 }
 
-// Assert does for metadata, which it changes, what [AppendToOutgoing] does for
-// those of a context.
-func Assert(md metadata.MD, p *auth.Principal) error {
-	strip(md)
+// AppendPair adds what says that a call is made on behalf of p, or nothing if p
+// is nil, to keys and values as [metadata.AppendToOutgoingContext] takes them.
+// There must be no key among them that starts with [MetadataPrefix].
+func AppendPair(pairs []string, p *auth.Principal) ([]string, error) {
 	if p == nil {
-		return nil
+		return pairs, nil
 	}
 	encoded, err := encode(p)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	md[MetadataKey] = []string{encoded}
-	return nil
+	return append(pairs, MetadataKey, encoded), nil
 }
 
 // encode writes p as an evenkeel.gateway.v1.Principal. It does so field by field,

@@ -7,10 +7,13 @@ import (
 )
 
 // Raw returns the wire form of a message that holds nothing but unknown fields,
-// and whether it does: see [Encoder.AppendMessage].
-func Raw(msg proto.Message) ([]byte, bool) {
+// see [Encoder.AppendMessage]; nil if it holds others, or nothing.
+func Raw(msg proto.Message) []byte {
 	wire := []byte(msg.ProtoReflect().GetUnknown())
-	return wire, len(wire) > 0 && proto.Size(msg) == len(wire)
+	if len(wire) == 0 || proto.Size(msg) != len(wire) {
+		return nil
+	}
+	return wire
 }
 
 // Text returns the string at a path of singular fields, none of them in a oneof
@@ -23,20 +26,21 @@ func Text(wire []byte, path []protoreflect.FieldDescriptor) string {
 }
 
 func find(wire []byte, path []protoreflect.FieldDescriptor) (text []byte, found bool) {
+	wanted := path[0].Number()
 	for len(wire) > 0 {
 		number, typ, n := tag(wire)
 		if n < 0 {
 			return text, found
 		}
 		wire = wire[n:]
-		if number != path[0].Number() || typ != protowire.BytesType {
-			if n = protowire.ConsumeFieldValue(number, typ, wire); n < 0 {
+		if number != wanted || typ != protowire.BytesType {
+			if n = skip(number, typ, wire); n < 0 {
 				return text, found
 			}
 			wire = wire[n:]
 			continue
 		}
-		data, n := protowire.ConsumeBytes(wire)
+		data, n := lengthDelimited(wire)
 		if n < 0 {
 			return text, found
 		}

@@ -32,7 +32,7 @@ func scan(m *message, wire []byte, states []state, depth int) error {
 		pos += n
 		i := m.find(number)
 		if i < 0 || !m.fields[i].takes(typ) {
-			if n = protowire.ConsumeFieldValue(number, typ, wire[pos:]); n < 0 {
+			if n = skip(number, typ, wire[pos:]); n < 0 {
 				return errMalformed
 			}
 			pos += n
@@ -40,7 +40,7 @@ func scan(m *message, wire []byte, states []state, depth int) error {
 		}
 		f, s := &m.fields[i], &states[i]
 		if f.list || f.entry != nil {
-			if n = protowire.ConsumeFieldValue(number, typ, wire[pos:]); n < 0 {
+			if n = skip(number, typ, wire[pos:]); n < 0 {
 				return errMalformed
 			}
 			pos += n
@@ -53,8 +53,10 @@ func scan(m *message, wire []byte, states []state, depth int) error {
 			s.to = pos
 			continue
 		}
-		if err := clearSiblings(m, f, states, depth); err != nil {
-			return err
+		if f.siblings != nil {
+			if err := clearSiblings(m, f, states, depth); err != nil {
+				return err
+			}
 		}
 		if n = s.take(f, wire[pos:], depth); n < 0 {
 			return errMalformed
@@ -86,6 +88,29 @@ func tag(b []byte) (protowire.Number, protowire.Type, int) {
 	return number, typ, n
 }
 
+// lengthDelimited is protowire.ConsumeBytes. Most lengths take one byte.
+func lengthDelimited(b []byte) ([]byte, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		if end := 1 + int(b[0]); end <= len(b) {
+			return b[1:end], end
+		}
+	}
+	return protowire.ConsumeBytes(b)
+}
+
+// skip is protowire.ConsumeFieldValue. Most values are short.
+func skip(number protowire.Number, typ protowire.Type, b []byte) int {
+	if len(b) > 0 && b[0] < 0x80 {
+		switch end := 1 + int(b[0]); {
+		case typ == protowire.VarintType:
+			return 1
+		case typ == protowire.BytesType && end <= len(b):
+			return end
+		}
+	}
+	return protowire.ConsumeFieldValue(number, typ, b)
+}
+
 func (f *field) takes(typ protowire.Type) bool {
 	if f.entry != nil {
 		return typ == protowire.BytesType
@@ -101,7 +126,7 @@ func (s *state) take(f *field, b []byte, depth int) int {
 		s.set, s.bits = true, bits
 		return n
 	}
-	data, n := protowire.ConsumeBytes(b)
+	data, n := lengthDelimited(b)
 	if n < 0 {
 		return n
 	}

@@ -65,7 +65,7 @@ func (e *Encoder) appendBuiltField(dst []byte, md protoreflect.MessageDescriptor
 // wireOf returns the wire form of a message: the bytes themselves of one that
 // holds nothing but unknown fields.
 func wireOf(msg proto.Message) ([]byte, error) {
-	if wire, ok := Raw(msg); ok {
+	if wire := Raw(msg); wire != nil {
 		return wire, nil
 	}
 	wire, err := proto.MarshalOptions{AllowPartial: true}.Marshal(msg)

@@ -1,6 +1,7 @@
 package wirejson
 
 import (
+	"encoding/binary"
 	"math"
 	"strconv"
 	"unicode/utf8"
@@ -19,6 +20,10 @@ func appendString(out, s []byte) ([]byte, error) {
 	out = append(out, '"')
 	start := 0
 	for i := 0; i < len(s); {
+		if len(s)-i >= 8 && allPlain8(s[i:]) {
+			i += 8
+			continue
+		}
 		c := s[i]
 		if plainByte[c] {
 			i++
@@ -39,6 +44,16 @@ func appendString(out, s []byte) ([]byte, error) {
 	}
 	out = append(out, s[start:]...)
 	return append(out, '"'), nil
+}
+
+// allPlain8 reports whether the next eight bytes are all in plainByte, looking at
+// them at once. In each byte of a sum below, the highest bit is set if that byte
+// is no ASCII, a control, a quote or a backslash; it may also be set if one
+// before it is.
+func allPlain8(s []byte) bool {
+	const each = 0x0101010101010101
+	x := binary.LittleEndian.Uint64(s)
+	return (x|(x-' '*each)|((x^'"'*each)-each)|((x^'\\'*each)-each))&(0x80*each) == 0
 }
 
 func appendEscape(out []byte, c byte) []byte {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
 	"github.com/evenkeel/evenkeel/gateway/internal/wirejson"
@@ -101,6 +102,24 @@ func FuzzWire(f *testing.F) {
 			t.Error(diff)
 		}
 	})
+}
+
+func TestAByteIsEscapedWhereverItStands(t *testing.T) {
+	enc := wirejson.New(wirejson.Options{})
+	for c := range 0x80 {
+		for at := range 20 {
+			text := []byte("twenty letters a to z")
+			text[at] = byte(c)
+			msg := wrapperspb.String(string(text))
+			want, err := protojson.Marshal(msg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := enc.AppendMessage(nil, msg); err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%q: %s, %v; want %s", text, got, err, want)
+			}
+		}
+	}
 }
 
 func TestOptionsThatProtojsonDoesNotHave(t *testing.T) {
