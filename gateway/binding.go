@@ -51,6 +51,7 @@ type binding struct {
 
 	observed *telemetry.Route // nil if there is no telemetry
 	log      slog.Handler
+	logUsual slog.Handler // of requests that end as they should, see logTo
 
 	hasRules bool               // of protovalidate, for the request
 	policy   *policy.Rules      // nil for none

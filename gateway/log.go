@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -62,7 +63,11 @@ func describePanic(thrown any) string {
 // the URL it tells the route only: a path or a query may hold anything.
 func (x *exchange) log() {
 	handler := x.gateway.config.Logger.Handler()
-	if x.binding != nil {
+	usual := x.usual()
+	switch {
+	case usual:
+		handler = x.binding.logUsual
+	case x.binding != nil:
 		handler = x.binding.log
 	}
 	ctx := x.request.Context()
@@ -80,16 +85,17 @@ func (x *exchange) log() {
 		x.reason = overloadReason
 	}
 	attrs := make([]slog.Attr, 0, 17)
+	attrs = append(attrs, slog.String("request_id", x.id))
+	if !usual {
+		attrs = append(attrs, slog.String("method", x.knownMethod()), slog.Int("status", x.writer.status))
+	}
 	attrs = append(attrs,
-		slog.String("request_id", x.id),
-		slog.String("method", x.knownMethod()),
-		slog.Int("status", x.writer.status),
 		slog.Duration("duration", took),
 		slog.Int64("bytes_in", x.bytesIn.Load()),
 		slog.Int64("bytes_out", x.writer.bytes),
 		slog.String("remote", x.request.RemoteAddr),
 	)
-	if x.binding != nil {
+	if x.binding != nil && !usual {
 		attrs = append(attrs, slog.String("code", problem.CodeName(x.code)))
 	}
 	if x.principal != nil {
@@ -117,11 +123,22 @@ func (x *exchange) log() {
 	_ = handler.Handle(ctx, record) // as a Logger does
 }
 
-// logFor returns what takes the records of a binding's requests: what they have
-// in common is written once.
-func logFor(l *slog.Logger, b *binding) slog.Handler {
-	return l.Handler().WithAttrs([]slog.Attr{slog.String("route", b.template), slog.String("rpc", b.rpc)})
+// logTo sets what takes the records of a binding's requests: what all have in
+// common, and what those have that ended as they should, is written once.
+func (b *binding) logTo(h slog.Handler) {
+	b.log = h.WithAttrs([]slog.Attr{slog.String("route", b.template), slog.String("rpc", b.rpc)})
+	b.logUsual = b.log.WithAttrs([]slog.Attr{
+		slog.String("method", b.verb), slog.Int("status", b.usualStatus()), slog.String("code", problem.CodeName(codes.OK)),
+	})
 }
+
+// usual reports whether a request ended as its binding has it.
+func (x *exchange) usual() bool {
+	b := x.binding
+	return b != nil && x.code == codes.OK && x.writer.status == b.usualStatus() && x.request.Method == b.verb
+}
+
+func (b *binding) usualStatus() int { return cmp.Or(b.success, http.StatusOK) }
 
 // remarkable reports whether a request is recorded whatever is drawn.
 func (x *exchange) remarkable(took time.Duration) bool {

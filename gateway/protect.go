@@ -37,7 +37,7 @@ func (m *mounting) protect(b *binding) error {
 	if b.priority, err = overload.Declared(b.method); err != nil {
 		return err
 	}
-	b.log = logFor(m.gateway.config.Logger, b)
+	b.logTo(m.gateway.config.Logger.Handler())
 	b.overload, b.retry = m.overload, m.retry
 	// Interceptors of the connection may ask for it, as with the generated handlers.
 	b.told = runtime.WithHTTPPathPattern(b.template)(context.Background())

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/encoding"
@@ -23,8 +24,19 @@ func (rawReplies) Unmarshal(data mem.BufferSlice, v any) error {
 	if !ok {
 		return fmt.Errorf("a reply of type %T", v)
 	}
-	msg.ProtoReflect().SetUnknown(data.Materialize())
+	msg.ProtoReflect().SetUnknown(bytesOf(data))
 	return nil
+}
+
+// bytesOf returns what is in data. It is copied only if its memory is to be used
+// again, which gRPC does for large messages.
+func bytesOf(data mem.BufferSlice) []byte {
+	if len(data) == 1 {
+		if collected, ok := data[0].(mem.SliceBuffer); ok {
+			return slices.Clip(collected)
+		}
+	}
+	return data.Materialize()
 }
 
 // withReplies adds to a call's options that replies are left raw where nothing

@@ -82,20 +82,29 @@ func (s *keySource) key(ctx context.Context, want keyID) (keyID, verificationKey
 
 // fresh returns keys that may be relied on.
 func (s *keySource) fresh(ctx context.Context) (*keySet, error) {
-	set := s.current.Load()
-	if set == nil || time.Since(set.loadedAt) > s.maxStale {
+	set, age := s.atHand()
+	if set == nil || age > s.maxStale {
 		s.await(ctx)
-		set = s.current.Load()
+		set, age = s.atHand()
 	}
 	switch {
 	case set == nil:
 		return nil, errNoKeys
-	case time.Since(set.loadedAt) > s.maxStale:
+	case age > s.maxStale:
 		return nil, errStaleKeys
-	case time.Since(set.loadedAt) > s.refresh:
+	case age > s.refresh:
 		s.attempt()
 	}
 	return set, nil
+}
+
+// atHand returns the keys that are there, nil if there are none, and their age.
+func (s *keySource) atHand() (*keySet, time.Duration) {
+	set := s.current.Load()
+	if set == nil {
+		return nil, 0
+	}
+	return set, time.Since(set.loadedAt)
 }
 
 // await waits for an attempt to read the keys and reports whether there was

@@ -24,8 +24,8 @@ type call struct {
 	// ctx is the handler's.
 	ctx    context.Context
 	cancel context.CancelFunc
-	// headerSent is closed when the headers are, done when the handler has
-	// returned.
+	// headerSent is closed when the headers are; nil if nobody can wait for them.
+	// done is closed when the handler has returned.
 	headerSent, done chan struct{}
 	observed         *observed
 
@@ -38,7 +38,7 @@ type call struct {
 
 // newCall prepares a call whose caller has ctx and sends md.
 func (s *Server) newCall(ctx context.Context, m *method, md metadata.MD) *call {
-	c := &call{server: s, method: m, headerSent: make(chan struct{}), done: make(chan struct{})}
+	c := &call{server: s, method: m, done: make(chan struct{})}
 	c.ctx, c.cancel = context.WithCancel(callerContext{ctx, s.values})
 	c.ctx = grpc.NewContextWithServerTransportStream(metadata.NewIncomingContext(c.ctx, md), c)
 	clientStream, serverStream := m.streams()
@@ -141,7 +141,9 @@ func (c *call) tellHeader() {
 func (c *call) send() {
 	c.sent = true
 	dropReserved(c.header)
-	close(c.headerSent)
+	if c.headerSent != nil {
+		close(c.headerSent)
+	}
 }
 
 // arrived returns the headers that were sent, as they come from a transport.

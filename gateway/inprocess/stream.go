@@ -47,7 +47,7 @@ func (s *Server) openStream(ctx context.Context, desc *grpc.StreamDesc, m *metho
 	}
 	o.observed.headerOut(md)
 	cs := s.newClientStream(ctx, desc, o)
-	cs.call = s.newCall(cs.ctx, m, md)
+	cs.call = s.newStreamCall(cs.ctx, m, md)
 	if err := s.begin(cs.call); err != nil {
 		cs.call.cancel()
 		cs.cancel()
@@ -61,11 +61,18 @@ func (s *Server) openStream(ctx context.Context, desc *grpc.StreamDesc, m *metho
 // failed returns a stream that ends with an error at once.
 func (s *Server) failed(ctx context.Context, desc *grpc.StreamDesc, err error, o *options) (*clientStream, error) {
 	cs := s.newClientStream(ctx, desc, o)
-	cs.call = s.newCall(cs.ctx, &method{}, nil)
+	cs.call = s.newStreamCall(cs.ctx, &method{}, nil)
 	cs.call.finish(err)
 	cs.out.leave()
 	cs.in.close()
 	return cs, nil
+}
+
+// newStreamCall prepares a call whose caller may wait for its headers.
+func (s *Server) newStreamCall(ctx context.Context, m *method, md metadata.MD) *call {
+	c := s.newCall(ctx, m, md)
+	c.headerSent = make(chan struct{})
+	return c
 }
 
 func (s *Server) newClientStream(ctx context.Context, desc *grpc.StreamDesc, o *options) *clientStream {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 )
 
@@ -115,7 +116,8 @@ func join(policies, more []Policy) ([]Policy, error) {
 
 // Allow counts a call, if all policies that apply to it have room.
 func (l *Limiter) Allow(ctx context.Context, r Request) Decision {
-	takes := make([]Take, 0, len(l.policies))
+	var room [MaxPolicies]Take
+	takes := room[:0]
 	d := Decision{allowed: true, quiet: l.config.OmitHeaders, applied: make([]applied, 0, len(l.policies))}
 	for i := range l.policies {
 		p := &l.policies[i]
@@ -127,10 +129,7 @@ func (l *Limiter) Allow(ctx context.Context, r Request) Decision {
 	if len(takes) == 0 {
 		return d
 	}
-	results, err := l.config.Store.Take(ctx, takes)
-	if err == nil && len(results) != len(takes) {
-		err = fmt.Errorf("the store gave %d results for %d policies", len(results), len(takes))
-	}
+	err := l.take(ctx, takes, d.applied)
 	if len(takes) == len(l.policies) {
 		d.told = l.told
 	}
@@ -138,11 +137,33 @@ func (l *Limiter) Allow(ctx context.Context, r Request) Decision {
 	if err != nil {
 		return Decision{allowed: l.config.FailOpen, err: err}
 	}
-	for i, result := range results {
-		d.applied[i].result = result
-		d.allowed = d.allowed && result.Allowed
+	for i := range d.applied {
+		d.allowed = d.allowed && d.applied[i].result.Allowed
 	}
 	return d
+}
+
+// take asks the store. One in this process is asked without making memory that
+// is to be collected.
+func (l *Limiter) take(ctx context.Context, takes []Take, to []applied) error {
+	var room [MaxPolicies]Result
+	results := room[:len(takes)]
+	if local, ok := l.config.Store.(*Local); ok {
+		local.takeInto(results, takes)
+	} else {
+		given, err := l.config.Store.Take(ctx, slices.Clone(takes))
+		if err != nil {
+			return err
+		}
+		if len(given) != len(takes) {
+			return fmt.Errorf("the store gave %d results for %d policies", len(given), len(takes))
+		}
+		results = given
+	}
+	for i := range to {
+		to[i].result = results[i]
+	}
+	return nil
 }
 
 // watch logs when the store begins to fail and when it stops: not once for

@@ -55,6 +55,12 @@ func NewLocal(config LocalConfig) (*Local, error) {
 
 // Take implements [Store]. It returns no error.
 func (s *Local) Take(_ context.Context, takes []Take) ([]Result, error) {
+	results := make([]Result, len(takes))
+	s.takeInto(results, takes)
+	return results, nil
+}
+
+func (s *Local) takeInto(results []Result, takes []Take) {
 	var ids [MaxPolicies]keyHash
 	touched := uint32(0)
 	for i, take := range takes {
@@ -68,13 +74,12 @@ func (s *Local) Take(_ context.Context, takes []Take) ([]Result, error) {
 			defer s.shards[i].mu.Unlock()
 		}
 	}
-	return s.take(takes, ids[:len(takes)]), nil
+	s.take(results, takes, ids[:len(takes)])
 }
 
 // take decides with the locks held.
-func (s *Local) take(takes []Take, ids []keyHash) []Result {
+func (s *Local) take(results []Result, takes []Take, ids []keyHash) {
 	now := s.now().Sub(s.epoch)
-	results := make([]Result, len(takes))
 	var counted [MaxPolicies]time.Duration
 	refused := false
 	for i, take := range takes {
@@ -92,7 +97,6 @@ func (s *Local) take(takes []Take, ids []keyHash) []Result {
 			results[i] = take.Rate.peek(sh.get(ids[i]), now)
 		}
 	}
-	return results
 }
 
 // Forgotten returns how many keys were forgotten while they still counted. If it

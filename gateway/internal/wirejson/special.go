@@ -89,8 +89,22 @@ func (w *writer) timestamp(seconds, nanos int64) error {
 	if seconds < firstSecond || seconds > lastSecond || nanos < 0 || nanos > maxNanos {
 		return errNoForm
 	}
+	at := time.Unix(seconds, 0).UTC()
+	year, month, day := at.Date()
+	hour, minute, second := at.Clock()
 	w.out = append(w.out, '"')
-	w.out = time.Unix(seconds, 0).UTC().AppendFormat(w.out, "2006-01-02T15:04:05")
+	w.twoDigits(year / 100)
+	w.twoDigits(year % 100)
+	w.out = append(w.out, '-')
+	w.twoDigits(int(month))
+	w.out = append(w.out, '-')
+	w.twoDigits(day)
+	w.out = append(w.out, 'T')
+	w.twoDigits(hour)
+	w.out = append(w.out, ':')
+	w.twoDigits(minute)
+	w.out = append(w.out, ':')
+	w.twoDigits(second)
 	w.fraction(nanos)
 	w.out = append(w.out, 'Z', '"')
 	return nil
@@ -112,12 +126,15 @@ func (w *writer) duration(seconds, nanos int64) error {
 	return nil
 }
 
+func (w *writer) twoDigits(n int) { w.out = append(w.out, byte('0'+n/10), byte('0'+n%10)) }
+
 // fraction writes no, three, six or nine digits.
 func (w *writer) fraction(nanos int64) {
 	if nanos == 0 {
 		return
 	}
-	digits := strconv.AppendInt(nil, 1_000_000_000+nanos, 10) // a 1 and nine digits
+	var room [10]byte
+	digits := strconv.AppendInt(room[:0], 1_000_000_000+nanos, 10) // a 1 and nine digits
 	digits[0] = '.'
 	for string(digits[len(digits)-3:]) == "000" {
 		digits = digits[:len(digits)-3]
