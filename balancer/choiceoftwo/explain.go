@@ -110,6 +110,9 @@ type Decision struct {
 
 	ReadyEndpoints      int     `json:"readyEndpoints"`      // how many there were to choose from
 	TypicalPerRequestMs float64 `json:"typicalPerRequestMs"` // of the fleet
+	// SpareCalls are added to every queue: as many as a server works on at once, as
+	// far as the fleet is idle.
+	SpareCalls float64 `json:"spareCalls"`
 	// FiltersIgnored: the thresholds would have left too few endpoints, so that
 	// none was passed over by them (see Config.PanicThreshold).
 	FiltersIgnored bool `json:"filtersIgnored"`
@@ -144,7 +147,7 @@ const (
 
 // Candidate is an endpoint that was looked at, and its cost taken apart:
 //
-//	costMs = max(perRequestMs x (queueCalls + 1 + unseenCalls), silenceMs) x errorPenaltyFactor + distanceCostMs
+//	costMs = max(perRequestMs x (queueCalls + 1 + unseenCalls + spareCalls), silenceMs) x errorPenaltyFactor + distanceCostMs
 //
 // where all but the distance is divided by the weight if WeightApplied says so.
 type Candidate struct {
@@ -197,7 +200,7 @@ type Candidate struct {
 func (p *picker) decision(x *choice.Explanation, method string) *Decision {
 	d := &Decision{
 		Time: time.Now(), Target: p.policy.target, Method: method,
-		ReadyEndpoints: x.Ready, TypicalPerRequestMs: x.Typical / 1e6, FiltersIgnored: x.FiltersIgnored,
+		ReadyEndpoints: x.Ready, TypicalPerRequestMs: x.Typical / 1e6, SpareCalls: x.Spare, FiltersIgnored: x.FiltersIgnored,
 		Candidates: make([]Candidate, len(x.Looks)),
 	}
 	for i := range x.Looks {

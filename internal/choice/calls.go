@@ -276,7 +276,7 @@ func (o *observation) add(logLatency, logQueue, n, known float64) {
 // taken to be chance: servers of a fleet are alike more often than not.
 func (e *Endpoint) combine(o *outlook) {
 	logPerRequest, ok := e.capacity.logPerRequest(&e.group.curve, o)
-	requests := e.capacity.requests.value
+	requests := e.capacity.requests()
 	e.perRequestFrom = FromCapacity
 	if seen := &e.observed; !ok {
 		if seen.logLatency.samples == 0 {

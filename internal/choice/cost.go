@@ -39,7 +39,7 @@ func (o *outlook) fade(at int64) float64 {
 
 // cost is the time, in nanoseconds, that one more call is expected to take:
 //
-//	max(per-request time x (queue + 1), silence) x error penalty
+//	max(per-request time x (queue + 1 + spare), silence) x error penalty
 //
 // A pick adds to the queue what may have come since it was heard of.
 func (e *Endpoint) cost(o *outlook, f *facts) float64 {
@@ -56,7 +56,7 @@ func (e *Endpoint) cost(o *outlook, f *facts) float64 {
 func (e *Endpoint) estimate(o *outlook, f *facts, own, unseen float64) (cost, queue float64) {
 	perRequest := o.perRequest(f)
 	queue = o.queue(f, own, perRequest)
-	cost = perRequest * (queue + 1 + unseen)
+	cost = perRequest * (queue + 1 + unseen + o.spare)
 	if own > 0 {
 		// A call that has waited this long is likely to wait as long again.
 		cost = max(cost, float64(e.silence(o.now)))

@@ -6,6 +6,7 @@ package choice
 type Explanation struct {
 	Ready          int     // endpoints to choose from
 	Typical        float64 // the fleet's per-request time
+	Spare          float64 // calls that are added to every queue
 	FiltersIgnored bool    // they would have left too few endpoints
 	Looks          []Look  // in the order in which they were looked at
 	Winner         int     // an index into Looks
@@ -65,8 +66,7 @@ const (
 // Explain chooses as Choose does, and says why. It allocates, and it takes the locks
 // of the endpoints that it looks at: it is for a pick now and then.
 func (f *Fleet) Explain(now int64, random Random) (Choice, *Explanation) {
-	s := f.group.shared.Load()
-	x := &Explanation{Ready: len(f.endpoints), Typical: s.prior, FiltersIgnored: s.panicking}
+	x := &Explanation{Ready: len(f.endpoints)}
 	picked := f.pick(now, random, x)
 	for i := range x.Looks {
 		if l := &x.Looks[i]; l.Index == picked.index && l.Best {
@@ -74,6 +74,11 @@ func (f *Fleet) Explain(now int64, random Random) (Choice, *Explanation) {
 		}
 	}
 	return picked.choice(), x
+}
+
+// fleet notes what is known of the fleet.
+func (x *Explanation) fleet(s *shared) {
+	x.Typical, x.Spare, x.FiltersIgnored = s.prior, s.spare, s.panicking
 }
 
 // look notes an endpoint that a pick looks at.

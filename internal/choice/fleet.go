@@ -73,6 +73,9 @@ func (f *Fleet) pick(now int64, random Random, x *Explanation) candidate {
 	}
 	o := f.group.outlook(now)
 	o.explanation, o.distances = x, f.distances.Load()
+	if x != nil {
+		x.fleet(o.shared)
+	}
 	if len(f.endpoints) == 1 {
 		var only candidate
 		f.look(&o, 0, random, &only)

@@ -47,8 +47,9 @@ type shared struct {
 	others    float64 // calls of other clients in flight at an endpoint, usually
 	ownShare  float64 // of the calls in flight, those that are this client's
 	news      news
-	panicking bool // the filters would leave too few
-	hurried   bool // answers come so fast that costs do not change between a few of them
+	spare     float64 // calls that are added to every queue
+	panicking bool    // the filters would leave too few
+	hurried   bool    // answers come so fast that costs do not change between a few of them
 }
 
 // publish has another shared take the place of the one that there is.
@@ -133,6 +134,7 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 			s.others = max(inFlight-own, 0)
 			s.ownShare = min(own/max(inFlight, 1e-9), 1)
 		}
+		s.spare = c.vacancy.spare(len(endpoints))
 		g.flows.learn(&c.flow)
 		s.news.refresh(&c.flow, s.prior, &g.latency, s.ownShare)
 		left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
@@ -164,6 +166,7 @@ type census struct {
 	logPerRequest, timed float64 // the latter: of how many endpoints it is known
 	inFlight, own, heard float64
 	flow                 flow
+	vacancy              vacancy
 	weight               float64
 	passedOver           int
 	proven               bool
@@ -187,6 +190,7 @@ func (c *census) count(o *outlook, e *Endpoint) {
 		c.own += known * own
 		c.heard += known
 	}
+	c.vacancy.count(&f, o.fade(f.reportedAt), !e.InProbation())
 	if e.InProbation() {
 		c.weight += o.params.SlowStartMinWeight // what it will begin with
 	} else {

@@ -158,7 +158,7 @@ func (e *Endpoint) Probed(now int64, r Report) {
 	e.mu.Lock()
 	old, view := e.known, e.group.outlook(now)
 	if e.report(&view, &r, enoughReports) {
-		if known := view.fade(old.perRequestAt); e.capacity.perUnit.samples == 0 || known == 0 {
+		if known := view.fade(old.perRequestAt); e.capacity.perUnit == 0 || known == 0 {
 			e.capacity.report(r.Utilization, r.RPS, known)
 			e.combine(&view)
 		}

@@ -159,12 +159,12 @@ func (e *Endpoint) age(now int64, uptime time.Duration) {
 // second, as gRFC A58 weighs it. Its inverse is the time that each request in
 // the queue adds, but for a factor that servers share.
 type capacity struct {
-	perUnit   mean // ns of utilization that one request takes
-	requests  mean // that such a report is about
+	utilization, rps mean
+	perUnit          float64 // ns of utilization that one request takes: the one over the other
+	logPerUnit       float64
+
 	checkedAt int64
 	deviation mean // of the logarithm of latencies from the group's curve
-
-	logPerUnit float64
 }
 
 const (
@@ -185,15 +185,21 @@ const (
 
 // report takes in what a server says; near idle it is not worth anything.
 func (c *capacity) report(utilization, rps, known float64) {
-	c.perUnit.add(min(utilization/rps*1e9, longest), known, enoughCapacity)
-	c.logPerUnit = log(c.perUnit.value)
-	c.requests.add(rps*window, known, enoughCapacity)
+	// The means are taken before the ratio: where requests are few, some of the
+	// shortest times have hardly any, and would look like those of a slow server.
+	c.utilization.add(utilization, known, enoughCapacity)
+	c.rps.add(rps, known, enoughCapacity)
+	c.perUnit = min(c.utilization.value/c.rps.value*1e9, longest)
+	c.logPerUnit = log(c.perUnit)
 }
+
+// requests is how many a report is about.
+func (c *capacity) requests() float64 { return c.rps.value * window }
 
 // observe takes in n calls: the mean logarithms of their latencies and of the queues
 // that they were in, themselves included.
 func (c *capacity) observe(g *curve, o *outlook, logLatency, logQueue, n float64) {
-	if c.perUnit.samples == 0 {
+	if c.perUnit == 0 {
 		return
 	}
 	_, square, chance := c.doubt(o)
@@ -207,7 +213,7 @@ func (c *capacity) observe(g *curve, o *outlook, logLatency, logQueue, n float64
 // longer, or much less long, than what it says would have them take is not
 // believed: its account is corrected by as much. A small deviation is chance.
 func (c *capacity) logPerRequest(g *curve, o *outlook) (float64, bool) {
-	if c.perUnit.samples == 0 || g.drain.count.Load() == 0 {
+	if c.perUnit == 0 || g.drain.count.Load() == 0 {
 		return 0, false
 	}
 	d, square, chance := c.doubt(o)

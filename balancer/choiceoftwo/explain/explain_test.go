@@ -30,7 +30,7 @@ func decisions() []*choiceoftwo.Decision {
 	}
 	other := fresh
 	other.ReportByProbe = true
-	other.Endpoint, other.Verdict, other.CostMs, other.QueueCalls, other.UnseenCalls = "movie/4", choiceoftwo.NotCheapestFresh, 24, 1, 0.4
+	other.Endpoint, other.Verdict, other.CostMs, other.QueueCalls, other.UnseenCalls = "movie/4", choiceoftwo.NotCheapestFresh, 28.8, 1, 0.4
 	other.ReportedInFlightCalls, other.OwnAtReportCalls = ptr(3), 2
 	slow := fresh
 	slow.Endpoint, slow.DrawnFrom, slow.Verdict, slow.CostMs, slow.PerRequestMs, slow.QueueCalls = "movie/2", "random", choiceoftwo.Lost, 119, 40, 1.5
@@ -61,11 +61,16 @@ func decisions() []*choiceoftwo.Decision {
 	}
 	panicking := make(choiceoftwo.TossUp, frozen, young)
 	panicking.FiltersIgnored = true
+	idle := make(choiceoftwo.OthersPassed, fresh, draining)
+	idle.SpareCalls = 0.5
+	for i := range idle.Candidates {
+		idle.Candidates[i].CostMs = 21.6
+	}
 	passed := draining
 	passed.Verdict = choiceoftwo.Won
 	return []*choiceoftwo.Decision{
 		make(choiceoftwo.Cheaper, fresh, other, slow),
-		make(choiceoftwo.OthersPassed, fresh, draining),
+		idle,
 		panicking,
 		make(choiceoftwo.AllPassed, passed, draining),
 		make(choiceoftwo.OnlyOne, young),

@@ -19,7 +19,7 @@ func Text(w io.Writer, d *choiceoftwo.Decision) error {
 	}
 	for i := range d.Candidates {
 		c := &d.Candidates[i]
-		fmt.Fprintf(&b, "  %-*s  %-21s  %s\n", width, c.Endpoint, verdict(c), sum(c))
+		fmt.Fprintf(&b, "  %-*s  %-21s  %s\n", width, c.Endpoint, verdict(c), sum(c, d))
 		fmt.Fprintf(&b, "  %-*s  per request: %s\n", width, "", perRequest(c, d))
 		fmt.Fprintf(&b, "  %-*s  queue: %s\n", width, "", queue(c))
 		for _, line := range extras(c) {
@@ -42,12 +42,19 @@ func verdict(c *choiceoftwo.Candidate) string {
 }
 
 // sum is how the cost comes about.
-func sum(c *choiceoftwo.Candidate) string {
+func sum(c *choiceoftwo.Candidate, d *choiceoftwo.Decision) string {
 	s := fmt.Sprintf("%s = ", span(c.CostMs))
-	if byQueue := c.PerRequestMs * (c.QueueCalls + 1); c.SilenceMs > byQueue {
+	if byQueue := c.PerRequestMs * (c.QueueCalls + c.UnseenCalls + d.SpareCalls + 1); c.SilenceMs > byQueue {
 		s += span(c.SilenceMs) + " of silence"
 	} else {
-		s += fmt.Sprintf("%s per request x (%s queued + 1)", span(c.PerRequestMs), count(c.QueueCalls))
+		s += fmt.Sprintf("%s per request x (%s queued", span(c.PerRequestMs), count(c.QueueCalls))
+		if c.UnseenCalls > 0 {
+			s += fmt.Sprintf(" + %s unseen", count(c.UnseenCalls))
+		}
+		if d.SpareCalls > 0 {
+			s += fmt.Sprintf(" + %s spare", count(d.SpareCalls))
+		}
+		s += " + 1)"
 	}
 	if c.ErrorPenaltyFactor > 1 {
 		s += fmt.Sprintf(" x %.3g for errors", c.ErrorPenaltyFactor)
