@@ -19,6 +19,7 @@ type Group struct {
 	mu sync.Mutex // held to publish another shared
 	// The rest is guarded by mu.
 	flows    flows
+	spare    spare
 	lookedAt int64  // at the fleet
 	answers  uint64 // that had come until then
 
@@ -134,7 +135,7 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 			s.others = max(inFlight-own, 0)
 			s.ownShare = min(own/max(inFlight, 1e-9), 1)
 		}
-		s.spare = c.vacancy.spare(len(endpoints))
+		s.spare = g.spare.learn(&c.vacancy)
 		g.flows.learn(&c.flow)
 		s.news.refresh(&c.flow, s.prior, &g.latency, s.ownShare)
 		left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
@@ -190,7 +191,7 @@ func (c *census) count(o *outlook, e *Endpoint) {
 		c.own += known * own
 		c.heard += known
 	}
-	c.vacancy.count(&f, o.fade(f.reportedAt), !e.InProbation())
+	c.vacancy.count(&f, o.fade(f.reportedAt), o.logPrior, e.group.curve.drain.value())
 	if e.InProbation() {
 		c.weight += o.params.SlowStartMinWeight // what it will begin with
 	} else {

@@ -7,47 +7,51 @@ package choice
 // where the fleet is idle, fewer the busier it is, and none where it is full:
 // then only the queue tells which server has room, and the line is right.
 const (
-	// spareSteepness says how fast that falls: the part of the fleet's capacity that is
-	// free, to the power of three, so many times. It is all
-	// of them up to a third of the load, and a thirtieth at 80 %.
-	spareSteepness = 4
-	// fewSilent is the part of the endpoints that may report nothing. Of more it is not
-	// known how busy they are, and they would be compared with others by another line.
-	fewSilent = 0.1
+	// spareSteepness says how fast that falls: so many times the sixth power of the
+	// part of the fleet's capacity that is free. At half of the load it is half of
+	// what is served at once, at 70 % a fortieth.
+	spareSteepness = 32
+	// enoughVacancies is over how many looks at the fleet the two are averaged.
+	enoughVacancies = 50
 )
 
-// vacancy sums up what servers have of their capacity left; what is old counts less.
+// spare is what is learned of that.
+type spare struct {
+	free   mean // part of the fleet's capacity
+	atOnce mean // calls at a server over its utilization
+}
+
+// vacancy sums up what servers have left of their capacity; what is old counts less.
 type vacancy struct {
-	used, capacity float64 // requests per ns
-	utilization    float64 // the sum
-	inFlight       float64
-	silent         float64 // endpoints that have answered and reported nothing
+	requests, capacity    float64 // a second
+	inFlight, utilization float64
 }
 
-func (v *vacancy) count(f *facts, known float64, answered bool) {
-	switch {
-	case f.utilization < 0 || f.inFlight < 0:
-		if answered {
-			v.silent++
-		}
-	case f.perRequest > 0: // else only its first answer has come, which says nothing of it
-		capacity := known / float64(f.perRequest)
-		v.used += capacity * min(float64(f.utilization), 1)
-		v.capacity += capacity
-		v.utilization += known * float64(f.utilization)
-		v.inFlight += known * float64(f.inFlightMean)
+// count counts a server that reports all that is needed. Not its utilization is taken
+// but what its requests make of it, in the time that they are found to take: that
+// is what its calls have checked.
+func (v *vacancy) count(f *facts, known, logPrior, drain float64) {
+	if f.inFlight < 0 || f.utilization < 0 || f.rps <= 0 || f.perRequest <= 0 {
+		return
 	}
+	// In perRequest a part of the difference counts only; here, all of it.
+	difference := (log(float64(f.perRequest)) - logPrior) / counted
+	perUnit := exp(logPrior+difference-drain) / 1e9 // seconds
+	v.requests += known * float64(f.rps)
+	v.capacity += known / perUnit
+	v.inFlight += known * float64(f.inFlightMean)
+	v.utilization += known * float64(f.rps) * perUnit
 }
 
-// spare is how many calls are added to every queue of n endpoints.
-func (v *vacancy) spare(n int) float64 {
-	if v.capacity == 0 || v.utilization == 0 || v.silent > fewSilent*float64(n) {
+// learn returns how many calls are to be added to every queue.
+func (s *spare) learn(v *vacancy) float64 {
+	if v.utilization == 0 {
 		return 0
 	}
-	free := 1 - v.used/v.capacity
-	// What is in flight at a server over its utilization is how many it serves at
-	// once, if none waits. Of those that wait there are about as many more as there
-	// are in a queue of one worker, at most.
-	atOnce := v.inFlight / v.utilization
-	return max(min(spareSteepness*free*free*free*atOnce, free*atOnce-1), 0)
+	s.free.add(max(1-v.requests/v.capacity, 0), 1, enoughVacancies)
+	s.atOnce.add(v.inFlight/v.utilization, 1, enoughVacancies)
+	free, atOnce := s.free.value, s.atOnce.value
+	// Of those in flight some wait: as many as in a queue of one worker, at most.
+	served := free * atOnce
+	return max(min(spareSteepness*free*free*free*free*free*free*atOnce, served-1), 0)
 }

@@ -1,60 +1,62 @@
 package choice
 
-import "testing"
+import (
+	"math"
+	"testing"
+)
 
-// vacant sums up n servers that use the same part of their workers.
-func vacant(n int, workers, utilization float64) *vacancy {
-	var v vacancy
-	for range n {
-		v.count(&facts{
-			perRequest: 1e6, utilization: float32(utilization), inFlightMean: float32(utilization * workers),
-		}, 1, true)
+// spared is how many calls are added to queues where servers with that many workers
+// use the same part of them.
+func spared(workers, utilization float64) float64 {
+	const perUnit = 1e-3 // seconds
+	var s spare
+	last := 0.0
+	for range 2 * enoughVacancies {
+		var v vacancy
+		for range 10 {
+			v.count(&facts{
+				perRequest: perUnit * 1e9, utilization: 0.1, // what it says of that does not matter
+				rps: float32(utilization / perUnit), inFlightMean: float32(utilization * workers),
+			}, 1, math.Log(perUnit*1e9), 0)
+		}
+		last = s.learn(&v)
 	}
-	return &v
+	return last
 }
 
 func TestSpareWorkersAreAddedToQueuesAsFarAsTheFleetIsIdle(t *testing.T) {
 	last := 9.0
 	for _, utilization := range []float64{0.05, 0.2, 0.4, 0.6, 0.8, 0.95} {
-		spare := vacant(10, 8, utilization).spare(10)
-		if spare > 8*(1-utilization) || spare >= last {
-			t.Errorf("at a utilization of %v %v of 8 workers are spare, %v at a lower one", utilization, spare, last)
+		n := spared(8, utilization)
+		if n > 8*(1-utilization) || n >= last {
+			t.Errorf("at a utilization of %v %v of 8 workers are spare, %v at a lower one", utilization, n, last)
 		}
-		last = spare
+		last = n
 	}
-	if idle, busy := vacant(10, 8, 0.1).spare(10), vacant(10, 8, 0.9).spare(10); idle < 5 || busy > 0.1 {
+	if idle, busy := spared(8, 0.1), spared(8, 0.9); idle < 5 || busy > 0.1 {
 		t.Errorf("%v of 8 workers are spare at a utilization of 0.1, %v at 0.9", idle, busy)
 	}
-	if over := vacant(10, 8, 2).spare(10); over != 0 {
-		t.Errorf("%v are spare where all report twice of what they have", over)
+	if over := spared(8, 2); over != 0 {
+		t.Errorf("%v are spare where servers get twice what they can do", over)
 	}
 }
 
 func TestOneWorkerIsNotSpare(t *testing.T) {
 	for _, utilization := range []float64{0.05, 0.5, 0.9} {
-		if spare := vacant(10, 1, utilization).spare(10); spare != 0 {
-			t.Errorf("%v of one worker are spare at a utilization of %v", spare, utilization)
+		if n := spared(1, utilization); n != 0 {
+			t.Errorf("%v of one worker are spare at a utilization of %v", n, utilization)
 		}
 	}
 }
 
-func TestNothingIsSpareWhereManyDoNotReport(t *testing.T) {
-	silent := facts{utilization: -1, inFlight: -1, perRequest: 1e6}
-	for _, c := range []struct {
-		silent   int
-		answered bool
-		want     bool
-	}{{1, true, true}, {2, true, false}, {5, false, true}} {
-		v := vacant(10, 8, 0.2)
-		for range c.silent {
-			v.count(&silent, 0, c.answered)
-		}
-		if got := v.spare(10+c.silent) > 0; got != c.want {
-			t.Errorf("%d that report nothing (answered: %t), and something is spare: %t, want %t", c.silent, c.answered, got, c.want)
-		}
-	}
-	if spare := new(vacancy).spare(10); spare != 0 {
-		t.Errorf("%v are spare where nothing is known", spare)
+func TestOfServersThatReportNothingNothingIsSpare(t *testing.T) {
+	var s spare
+	var v vacancy
+	silent := nothingKnown
+	silent.perRequest = 1e6
+	v.count(&silent, 1, math.Log(1e6), 0)
+	if n := s.learn(&v); n != 0 {
+		t.Errorf("%v are spare where nothing is known", n)
 	}
 }
 
