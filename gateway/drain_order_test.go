@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -105,7 +106,8 @@ func TestADrainSendsGOAWAYAndFinishesTheStreamsOfHTTP2(t *testing.T) {
 	}
 }
 
-// Open streams end when the delay is over, and say so, each in its form.
+// Open streams end when the delay is over, at once if there is none, and say so,
+// each in its form.
 func TestADrainTellsOpenStreamsInBand(t *testing.T) {
 	for accept, end := range map[string]string{
 		"application/x-ndjson": `{"error":{`,
@@ -113,47 +115,53 @@ func TestADrainTellsOpenStreamsInBand(t *testing.T) {
 		"application/json":     `{"error":{`,
 	} {
 		for _, over := range []string{"HTTP/1.1", "HTTP/2"} {
-			synctest.Test(t, func(t *testing.T) {
-				r := run(t, func(c *gateway.Config) {
-					c.UnencryptedHTTP2, c.Drain = true, gateway.Drain{Delay: 5 * time.Second, Timeout: 10 * time.Second}
+			for _, delay := range []time.Duration{-1, 5 * time.Second} {
+				t.Run(fmt.Sprintf("%s, %s, delay %v", over, accept, delay), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { drainWithAStream(t, over, accept, end, delay) })
 				})
-				if over == "HTTP/2" {
-					protocols := &http.Protocols{}
-					protocols.SetUnencryptedHTTP2(true)
-					r.client.Transport.(*http.Transport).Protocols = protocols
-				}
-				req, err := http.NewRequestWithContext(t.Context(), "GET", "http://door/v1/books:watch?count=1&linger=true", nil)
-				if err != nil {
-					t.Fatal(err)
-				}
-				req.Header.Set("Accept", accept)
-				resp, err := r.client.Do(req)
-				if err != nil {
-					t.Fatal(err)
-				}
-				start := time.Now()
-				r.stop()
-				body, err := io.ReadAll(resp.Body)
-				resp.Body.Close()
-				if err != nil {
-					t.Errorf("%s, %s: it is cut: %v", over, accept, err)
-				}
-				if took := time.Since(start); took != 5*time.Second {
-					t.Errorf("%s, %s: it ends after %v, want when the delay is over", over, accept, took)
-				}
-				told := string(body)
-				if at := strings.Index(told, end); at < 0 || !strings.Contains(told[max(at, 0):], `"UNAVAILABLE"`) || !strings.Contains(told, "open the stream again") || !strings.Contains(told, "Streamed") {
-					t.Errorf("%s, %s: %q", over, accept, told)
-				}
-				if err := <-r.done; err != nil {
-					t.Error(err)
-				}
-				if took := time.Since(start); took > 15*time.Second {
-					t.Errorf("%s, %s: the drain took %v", over, accept, took)
-				}
-				r.client.CloseIdleConnections()
-				time.Sleep(time.Second) // net/http lingers; in fake time
-			})
+			}
 		}
 	}
+}
+
+func drainWithAStream(t *testing.T, over, accept, end string, delay time.Duration) {
+	r := run(t, func(c *gateway.Config) {
+		c.UnencryptedHTTP2, c.Drain = true, gateway.Drain{Delay: delay, Timeout: 10 * time.Second}
+	})
+	if over == "HTTP/2" {
+		protocols := &http.Protocols{}
+		protocols.SetUnencryptedHTTP2(true)
+		r.client.Transport.(*http.Transport).Protocols = protocols
+	}
+	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://door/v1/books:watch?count=1&linger=true", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Accept", accept)
+	resp, err := r.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	r.stop()
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err != nil {
+		t.Errorf("it is cut: %v", err)
+	}
+	if took := time.Since(start); took != max(delay, 0) {
+		t.Errorf("it ends after %v, want when the delay is over", took)
+	}
+	told := string(body)
+	if at := strings.Index(told, end); at < 0 || !strings.Contains(told[max(at, 0):], `"UNAVAILABLE"`) || !strings.Contains(told, "open the stream again") || !strings.Contains(told, "Streamed") {
+		t.Errorf("%q", told)
+	}
+	if err := <-r.done; err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 10*time.Second {
+		t.Errorf("the drain took %v", took)
+	}
+	r.client.CloseIdleConnections()
+	time.Sleep(time.Second) // net/http lingers; in fake time
 }

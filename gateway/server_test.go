@@ -128,29 +128,6 @@ func TestDrainWaitsThenFinishesWhatIsInFlight(t *testing.T) {
 	})
 }
 
-func TestDrainEndsStreamsInBand(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := run(t, func(c *gateway.Config) { c.Drain.Timeout = time.Minute })
-		resp, err := r.get(t.Context(), "/v1/books:watch?count=1&linger=true")
-		if err != nil {
-			t.Fatal(err)
-		}
-		start := time.Now()
-		r.stop()
-		body, err := io.ReadAll(resp.Body)
-		resp.Body.Close()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !strings.Contains(string(body), `"UNAVAILABLE"`) || !strings.Contains(string(body), "open the stream again") {
-			t.Errorf("body %q", body)
-		}
-		if err := <-r.done; err != nil || time.Since(start) > 5*time.Second {
-			t.Errorf("Serve: %v after %v", err, time.Since(start))
-		}
-	})
-}
-
 func TestDrainCutsWhatDoesNotFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(c *gateway.Config) {
