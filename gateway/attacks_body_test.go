@@ -2,11 +2,14 @@ package gateway_test
 
 import (
 	"bufio"
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -255,6 +258,97 @@ func TestAttackSlowReadersOfMany(t *testing.T) {
 		}
 		othersAreServed(t, r)
 	})
+}
+
+// Each of them is bounded, but there are as many as connections and streams: what
+// all of these ask for are some 150 MB, and without a bound half of it is held.
+func TestAttackMoreSlowReadersThanMemory(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) {
+		c.UnencryptedHTTP2, c.Limits.HeldBytes, c.Timeouts.Write = true, 4<<20, time.Hour
+	}, func(t *testing.T, r *running) {
+		// One who reads, and goes on to.
+		reading, err := r.get(t.Context(), "/v1/books:watch?count=20&linger=true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer reading.Body.Close()
+		before := heap()
+		for range 8 {
+			conn := r.dial()
+			defer conn.Close()
+			framer := http2.NewFramer(conn, conn)
+			_, _ = io.WriteString(conn, http2.ClientPreface)
+			go func() { _, _ = io.Copy(io.Discard, conn) }()
+			_ = framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+			for id := uint32(1); id < 20; id += 2 {
+				err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: encode(t, pseudo("GET", "/v1/books:watch?count=20000")), EndStream: true, EndHeaders: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		time.Sleep(2 * time.Second)
+		memoryGrewByLessThan(t, 32<<20, before)
+		othersAreServed(t, r)
+		if got := strings.Count(r.logs.String(), "the callers who keep the gateway waiting make it hold too much"); got < 74 || got > 79 {
+			t.Errorf("%d of 80 were let go, want all but 4", got)
+		}
+		line, err := bufio.NewReader(reading.Body).ReadString('\n')
+		if err != nil || !strings.Contains(line, "Streamed") {
+			t.Errorf("one who reads gets %q, %v", line, err)
+		}
+	})
+}
+
+// The same the other way round: bodies whose last byte does not come, of which
+// some KiB are sent and 1 MiB is held, as one message or as one of a stream. They
+// make 200 MiB.
+func TestAttackMoreSlowBodiesThanMemory(t *testing.T) {
+	for name, c := range map[string]struct{ request, body string }{
+		"of one message":  {"POST /v1/echo HTTP/1.1\r\nContent-Type: application/json", `{"text":"`},
+		"of many of them": {"POST /v1/books:upload HTTP/1.1\r\nContent-Type: application/x-ndjson", `{"book":{"title":"`},
+	} {
+		var small bytes.Buffer
+		gz := gzip.NewWriter(&small)
+		if _, err := io.WriteString(gz, c.body+strings.Repeat("a", 1<<20-50)); err != nil {
+			t.Fatal(err)
+		}
+		if err := gz.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(c *gateway.Config) {
+				c.Limits.HeldBytes, c.Timeouts.ReadBody = 8<<20, time.Minute
+			}, func(t *testing.T, r *running) {
+				before := heap()
+				var answered [200]int
+				var all sync.WaitGroup
+				for i := range answered {
+					conn := r.speak(t, c.request+"\r\nHost: door\r\nContent-Encoding: gzip\r\nContent-Length: 100000\r\n\r\n")
+					defer conn.Close()
+					if _, err := conn.Write(small.Bytes()); err != nil {
+						t.Fatal(err)
+					}
+					all.Go(func() {
+						if resp, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil {
+							answered[i] = resp.StatusCode
+							conn.Close()
+						}
+					})
+				}
+				time.Sleep(2 * time.Second)
+				memoryGrewByLessThan(t, 40<<20, before)
+				othersAreServed(t, r)
+				if got := strings.Count(r.logs.String(), `"status":408`); got < 190 || got > 199 {
+					t.Errorf("%d of 200 were let go", got)
+				}
+				all.Wait()
+				if slices.ContainsFunc(answered[:], func(status int) bool { return status != 408 }) {
+					t.Errorf("answered %v", answered)
+				}
+			})
+		})
+	}
 }
 
 // In HTTP/2 a caller says how much it takes, and may say: nothing.

@@ -213,7 +213,15 @@ func (x *exchange) readAll(from io.Reader) *problem.Problem {
 	}
 	data := make([]byte, 0, room)
 	limited := io.LimitedReader{R: from, N: limit + 1}
+	besides := 0
+	if _, inflated := from.(*gzipReader); inflated {
+		besides = inflaterBytes
+	}
+	defer x.releaseBody()
 	for {
+		if !x.holdBody(besides + cap(data)) {
+			return x.readFailed(os.ErrDeadlineExceeded)
+		}
 		n, err := limited.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
 		switch {
@@ -230,6 +238,39 @@ func (x *exchange) readAll(from io.Reader) *problem.Problem {
 		}
 	}
 }
+
+// inflaterBytes is what it takes to inflate a body.
+const inflaterBytes = 48 << 10
+
+// holdBody says how much is held of a body whose end has not come. It returns
+// false if it will not come: the caller was let go.
+func (x *exchange) holdBody(bytes int) bool {
+	if bytes < heldSmall {
+		return true
+	}
+	if x.bodyWait == nil {
+		x.bodyWait = &wait{all: x.gateway.waiting, letGo: x.letGoOfBody}
+	}
+	return x.bodyWait.hold(int64(bytes))
+}
+
+// letGoOfBody makes whoever reads the body stop.
+func (x *exchange) letGoOfBody() {
+	if x.inbox != nil {
+		x.inbox.cut()
+		return
+	}
+	x.setReadDeadline(longAgo)
+}
+
+func (x *exchange) releaseBody() {
+	if x.bodyWait != nil && x.bodyWait.done() {
+		x.reason = letGoReason
+	}
+}
+
+// letGoReason stands in the log for one who was let go, see waiting.
+const letGoReason = "let go: the callers who keep the gateway waiting make it hold too much"
 
 func (x *exchange) readFailed(err error) *problem.Problem {
 	x.reason = "the body could not be read"

@@ -178,6 +178,14 @@ type Limits struct {
 	// StreamsPerConnection bounds the concurrent requests of one HTTP/2
 	// connection. Up to 10,000; default 100.
 	StreamsPerConnection int
+
+	// HeldBytes bounds what is held in memory for all callers who keep the
+	// gateway waiting together: answers that they do not take, with 1 MiB for
+	// each stream, see [DialOptions], and bodies that are still to come. Beyond
+	// it, those are let go who have kept it waiting for longest, which is for
+	// more than a second; and beyond twice as much, also those who have for less.
+	// 1 MiB to 1 TiB; default 256 MiB, or 16 times BodyBytes if that is more.
+	HeldBytes int64
 }
 
 // Timeouts bound how long things may take. Zero stands for the default of

@@ -93,6 +93,7 @@ func (l *Limits) complete() error {
 	setting.Default(&l.QueryParameters, 200)
 	setting.Default(&l.Connections, 10_000)
 	setting.Default(&l.StreamsPerConnection, 100)
+	setting.Default(&l.HeldBytes, max(256<<20, 16*l.BodyBytes))
 	return cmp.Or(
 		setting.InRange("Limits.HeaderBytes", l.HeaderBytes, 1<<10, 1<<20),
 		setting.InRange("Limits.URLBytes", l.URLBytes, 64, 1<<20),
@@ -101,6 +102,7 @@ func (l *Limits) complete() error {
 		setting.InRange("Limits.QueryParameters", l.QueryParameters, 1, 10_000),
 		setting.InRange("Limits.Connections", l.Connections, 1, 1_000_000),
 		setting.InRange("Limits.StreamsPerConnection", l.StreamsPerConnection, 1, 10_000),
+		setting.InRange("Limits.HeldBytes", l.HeldBytes, 1<<20, 1<<40),
 	)
 }
 

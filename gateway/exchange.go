@@ -53,6 +53,7 @@ type exchange struct {
 	bytesIn     atomic.Int64
 	// bodyDeadline is when the body must have been read; zero if there is none.
 	bodyDeadline time.Time
+	bodyWait     *wait // nil until it is worth one
 
 	// called is set once the backend may have seen the call; what it answers is
 	// its own then. A bidirectional stream sets both from its sending side.
@@ -189,6 +190,9 @@ func (x *exchange) call() {
 	// Streams do not hold a drain up.
 	stop := context.AfterFunc(x.gateway.streams, cancel)
 	defer stop()
+	if x.binding.serverStream() {
+		x.writer.ahead = streamWindow
+	}
 	x.callStream(ctx)
 }
 

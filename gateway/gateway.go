@@ -24,6 +24,7 @@ type Gateway struct {
 	rates           *ratelimit.Limiter
 	handler         http.Handler // exchange, with what stands around it
 	forwarded       []forwarded  // what of a request's headers goes upstream
+	waiting         *waiting
 
 	tree     atomic.Pointer[route.Tree[*binding]]
 	draining atomic.Bool
@@ -59,6 +60,7 @@ func New(config Config) (*Gateway, error) {
 	numbers.EnumNumbers = true
 	g.withEnumNumbers = newMarshaler(numbers, config.Lenient)
 	g.forwarded = forwardedOf(config.ForwardHeaders)
+	g.waiting = newWaiting(config.Limits.HeldBytes)
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	g.tree.Store(&route.Tree[*binding]{})
 	described, err := g.describe(nil)
@@ -99,6 +101,7 @@ func (g *Gateway) exchange(w http.ResponseWriter, r *http.Request) {
 		id:       requestID(r.Header[requestIDHeader]),
 	}
 	x.writer = &x.response
+	x.writer.waiting = g.waiting
 	if len(r.Header["Expect"]) > 0 {
 		x.writer.forget()
 	}

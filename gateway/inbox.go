@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -42,6 +43,7 @@ type inbox struct {
 
 	mu     sync.Mutex // guards what follows, and the connection's deadline
 	closed bool
+	gone   bool // the caller was let go
 }
 
 // openInbox makes a client stream's body ready. Nothing of it is read yet.
@@ -69,7 +71,7 @@ func (b *inbox) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.closed {
-		b.x.setReadDeadline(time.Unix(1, 0)) // whoever reads stops
+		b.x.setReadDeadline(longAgo) // whoever reads stops
 		b.closed = true
 	}
 }
@@ -81,10 +83,18 @@ func (b *inbox) deadline(at time.Time) {
 	if b.closed {
 		return
 	}
-	if b.ctx.Err() != nil {
-		at = time.Unix(1, 0)
+	if b.ctx.Err() != nil || b.gone {
+		at = longAgo
 	}
 	b.x.setReadDeadline(at)
+}
+
+// cut ends reading as if the body did not come in time.
+func (b *inbox) cut() {
+	b.mu.Lock()
+	b.gone = true
+	b.mu.Unlock()
+	b.deadline(longAgo)
 }
 
 // next reads a message into v. What is wrong with one is kept for the answer,
@@ -128,6 +138,9 @@ func (b *inbox) patience() time.Time {
 func (b *inbox) value(msg protoreflect.Message) (*problem.Problem, error) {
 	var value json.RawMessage
 	err := b.dec.Decode(&value)
+	if b.x.bodyWait != nil {
+		b.x.bodyWait.done()
+	}
 	switch {
 	case b.failed != nil:
 		return b.problemFor(b.failed), nil
@@ -208,6 +221,10 @@ func (b *inbox) source() io.Reader {
 		left := b.dec.InputOffset() + limit + 1 - b.total
 		if left <= 0 {
 			b.failed = errTooLarge
+			return 0, b.failed
+		}
+		if !b.x.holdBody(int(b.total - b.dec.InputOffset())) {
+			b.failed = os.ErrDeadlineExceeded
 			return 0, b.failed
 		}
 		n, err := b.from.Read(p[:min(int64(len(p)), left)])

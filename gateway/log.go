@@ -27,6 +27,9 @@ func (x *exchange) finish() {
 	if x.inbox != nil {
 		x.inbox.close()
 	}
+	if x.writer.letGo {
+		x.reason = letGoReason
+	}
 	x.log()
 	x.tell()
 	if cut {
@@ -143,7 +146,7 @@ func (b *binding) usualStatus() int { return cmp.Or(b.success, http.StatusOK) }
 // remarkable reports whether a request is recorded whatever is drawn.
 func (x *exchange) remarkable(took time.Duration) bool {
 	slow := took >= x.gateway.config.AccessLog.Slow && (x.binding == nil || !x.binding.stream())
-	return slow || x.writer.status == 0 || x.writer.status >= http.StatusBadRequest || x.code != codes.OK || x.panicked
+	return slow || x.writer.status == 0 || x.writer.status >= http.StatusBadRequest || x.code != codes.OK || x.panicked || x.writer.letGo
 }
 
 func (a *AccessLog) draw() bool { return a.Sample > 0 && a.Random() < a.Sample }

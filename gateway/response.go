@@ -29,6 +29,12 @@ type responseWriter struct {
 	request *http.Request
 	// bounded is when a deadline was set that holds; zero if none does.
 	bounded time.Time
+	// waiting bounds what is held for all callers; nil for no bound. ahead is
+	// what may have come already of what is to be sent behind.
+	waiting *waiting
+	ahead   int64
+	wait    *wait // nil until it is worth one
+	letGo   bool
 
 	status int // 0 until the headers are sent
 	bytes  int64
@@ -54,8 +60,33 @@ func (w *responseWriter) bound() {
 }
 
 // setDeadline does nothing where the server has no deadlines, as in tests with
-// a recorder.
-func (w *responseWriter) setDeadline(at time.Time) { _ = w.control.SetWriteDeadline(at) }
+// a recorder, nor for a caller who was let go.
+func (w *responseWriter) setDeadline(at time.Time) {
+	if !w.letGo {
+		_ = w.control.SetWriteDeadline(at)
+	}
+}
+
+// hold says that so much is held until the caller takes it, or release is called.
+func (w *responseWriter) hold(bytes int) {
+	held := w.ahead + int64(bytes)
+	if w.waiting == nil || held < heldSmall {
+		return
+	}
+	if w.wait == nil {
+		w.wait = &wait{all: w.waiting, letGo: func() { _ = w.control.SetWriteDeadline(longAgo) }}
+	}
+	w.wait.hold(held)
+}
+
+func (w *responseWriter) release() {
+	if w.wait != nil {
+		w.letGo = w.wait.done()
+	}
+}
+
+// longAgo is a deadline that is over.
+var longAgo = time.Unix(1, 0)
 
 func (w *responseWriter) WriteHeader(status int) {
 	if w.status != 0 {
@@ -88,7 +119,9 @@ func (w *responseWriter) send(p []byte) (int, error) {
 		return len(p), nil
 	}
 	w.bound()
+	w.hold(len(p))
 	n, err := w.ResponseWriter.Write(p)
+	w.release()
 	w.bytes += int64(n)
 	return n, err
 }
@@ -114,7 +147,9 @@ func (w *responseWriter) FlushError() error {
 
 func (w *responseWriter) flush() error {
 	w.bound()
+	w.hold(0)
 	err := w.control.Flush()
+	w.release()
 	w.bounded = time.Time{}
 	w.setDeadline(time.Time{})
 	return err

@@ -1,0 +1,134 @@
+package gateway
+
+import (
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// kept is a caller who keeps the gateway waiting.
+type kept struct {
+	*wait
+	name string
+}
+
+func keep(a *waiting, name string, gone *[]string) *kept {
+	return &kept{&wait{all: a, letGo: func() { *gone = append(*gone, name) }}, name}
+}
+
+func wantGone(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%v were let go, want %v", got, want)
+	}
+}
+
+func TestWhoKeepsWaitingForLongestIsLetGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gone []string
+		a := newWaiting(100)
+		first, second, third := keep(a, "first", &gone), keep(a, "second", &gone), keep(a, "third", &gone)
+		first.hold(60)
+		time.Sleep(100 * time.Millisecond)
+		second.hold(40)
+		time.Sleep(time.Hour)
+		wantGone(t, gone) // it is no more than may be
+		third.hold(1)
+		wantGone(t, gone, "first")
+		if !first.done() || second.done() || third.done() || a.held != 0 {
+			t.Errorf("%d bytes are held", a.held)
+		}
+	})
+}
+
+func TestWhoDoesNotWaitLongIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gone []string
+		a := newWaiting(100)
+		first, second, third := keep(a, "first", &gone), keep(a, "second", &gone), keep(a, "third", &gone)
+		first.hold(60)
+		time.Sleep(100 * time.Millisecond)
+		second.hold(60)
+		time.Sleep(waitPatience - 101*time.Millisecond)
+		wantGone(t, gone)
+		// Who takes what there was begins anew.
+		first.done()
+		first.hold(60)
+		time.Sleep(100 * time.Millisecond)
+		synctest.Wait()
+		wantGone(t, gone)
+		third.hold(1)
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		wantGone(t, gone, "second")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		wantGone(t, gone, "second")
+	})
+}
+
+func TestTwiceAsMuchIsTooMuchAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gone []string
+		a := newWaiting(100)
+		for _, name := range []string{"1", "2", "3", "4"} {
+			keep(a, name, &gone).hold(50)
+		}
+		wantGone(t, gone)
+		last := keep(a, "5", &gone)
+		last.hold(10)
+		wantGone(t, gone, "1")
+		last.hold(500)
+		wantGone(t, gone, "1", "2", "3", "4") // and who is alone stays
+		if last.done() || a.held != 0 {
+			t.Errorf("%d bytes are held", a.held)
+		}
+	})
+}
+
+func TestNobodyIsLetGoWhoIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newWaiting(1 << 10)
+		var callers sync.WaitGroup
+		let := 0
+		var mu sync.Mutex
+		for n := range 50 {
+			callers.Go(func() {
+				random := rand.New(rand.NewPCG(1, uint64(n)))
+				waited := false
+				w := &wait{all: a}
+				w.letGo = func() {
+					mu.Lock()
+					defer mu.Unlock()
+					let++
+					if !waited {
+						t.Error("it was let go when it was done")
+					}
+				}
+				set := func(b bool) {
+					mu.Lock()
+					defer mu.Unlock()
+					waited = b
+				}
+				for range 200 {
+					set(true)
+					w.hold(random.Int64N(200))
+					time.Sleep(time.Duration(random.IntN(3000)) * time.Millisecond)
+					w.hold(random.Int64N(200))
+					gone := w.done()
+					set(false)
+					if gone {
+						return
+					}
+				}
+			})
+		}
+		callers.Wait()
+		if a.held != 0 || a.ring.next != &a.ring || let == 0 || let == 50 {
+			t.Errorf("%d bytes are held, %d of 50 were let go", a.held, let)
+		}
+	})
+}
