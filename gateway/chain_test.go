@@ -4,20 +4,27 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/golang-jwt/jwt/v5"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/evenkeel/evenkeel/gateway"
@@ -231,4 +238,159 @@ func TestAttackAroundTheDoor(t *testing.T) {
 // as are the credentials of who has a certificate and knows the library's.
 func (g *guarded) as(certificate tls.Certificate) credentials.TransportCredentials {
 	return credentials.NewTLS(&tls.Config{Certificates: []tls.Certificate{certificate}, RootCAs: g.Pool, ServerName: "server"})
+}
+
+// TestWhoCallsIsFoundOutByTheListeningDoor shows each kind of credentials to one
+// door: a client certificate with a SPIFFE id, a token of a provider that says
+// where its keys are, and an API key. Who shows none is refused.
+func TestWhoCallsIsFoundOutByTheListeningDoor(t *testing.T) {
+	leaktest.Check(t)
+	ca, other := testcert.New(t), testcert.New(t)
+	keys, err := os.ReadFile(writeJWKS(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var provider *httptest.Server
+	provider = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/.well-known/openid-configuration":
+			fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q}`, provider.URL, provider.URL+"/keys")
+		case "/keys":
+			_, _ = w.Write(keys)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer provider.Close()
+	tokens, err := auth.NewOIDC(auth.JWTConfig{Issuer: provider.URL, Audiences: []string{audience}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tokens.Close()
+	certificates, err := auth.NewClientCerts(auth.ClientCertsConfig{
+		TrustDomains: []auth.TrustDomain{{Name: "mesh", Roots: ca.Pool}},
+		Grants:       []auth.CertGrant{{ID: "spiffe://mesh/batch/*", Scopes: []string{"books.read"}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := newDoor(t, func(c *gateway.Config) {
+		c.Authenticators = append([]auth.Authenticator{tokens, certificates}, c.Authenticators[1]) // and API keys
+		c.TLS = &tls.Config{Certificates: []tls.Certificate{ca.Issue()}, ClientAuth: tls.VerifyClientCertIfGiven, ClientCAs: ca.Pool}
+		c.Health.IgnoreUpstreams = true
+	})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- d.Serve(ctx, listener) }()
+	defer func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	ask := func(path string, certificate *tls.Certificate, change ...with) (int, map[string]any, error) {
+		config := &tls.Config{RootCAs: ca.Pool, ServerName: "server"}
+		if certificate != nil {
+			config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return certificate, nil }
+		}
+		transport := &http.Transport{TLSClientConfig: config, ForceAttemptHTTP2: true}
+		defer transport.CloseIdleConnections()
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+listener.Addr().String()+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range change {
+			c(r)
+		}
+		resp, err := (&http.Client{Transport: transport}).Do(r)
+		if err != nil {
+			return 0, nil, err
+		}
+		defer resp.Body.Close()
+		told := map[string]any{}
+		_ = json.NewDecoder(resp.Body).Decode(&told)
+		return resp.StatusCode, told, nil
+	}
+	issued := func(by *testcert.Authority, id string) *tls.Certificate {
+		certificate := by.Issue(id)
+		return &certificate
+	}
+	signed := jwt.NewWithClaims(jwt.SigningMethodES256, jwt.MapClaims{
+		"iss": provider.URL, "aud": audience, "sub": "ann", "exp": time.Now().Add(time.Hour).Unix(), "scope": "books.read",
+	})
+	signed.Header["kid"] = "k1"
+	tok, err := signed.SignedString(signingKey())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		certificate             *tls.Certificate
+		change                  []with
+		subject, issuer, method string
+	}{
+		"a certificate":        {issued(ca, "spiffe://mesh/batch/1"), nil, "spiffe://mesh/batch/1", "mesh", "mtls"},
+		"a provider's token":   {nil, []with{bearer(tok)}, "ann", provider.URL, "jwt"},
+		"an API key":           {nil, []with{header("X-Api-Key", d.apiKey)}, "robot", "", "api_key"},
+		"a token over a proxy": {issued(ca, "spiffe://mesh/proxy"), []with{bearer(tok)}, "ann", provider.URL, "jwt"},
+	} {
+		status, told, err := ask("/v1/whoami", c.certificate, c.change...)
+		issuer, _ := told["issuer"].(string)
+		if err != nil || status != 200 || told["subject"] != c.subject || c.issuer != "" && issuer != c.issuer || told["method"] != c.method {
+			t.Errorf("%s: %d %v %v", name, status, told, err)
+		}
+		if status, _, err := ask("/v1/shelves/1/books/2", c.certificate, c.change...); err != nil || status != 200 {
+			t.Errorf("%s: what the scope books.read opens is answered %d %v", name, status, err)
+		}
+	}
+	for name, certificate := range map[string]*tls.Certificate{
+		"nothing": nil, "another domain": issued(ca, "spiffe://evil/batch/1"),
+	} {
+		if status, _, err := ask("/v1/whoami", certificate); err != nil || status != 401 {
+			t.Errorf("%s: %d %v", name, status, err)
+		}
+	}
+	if status, _, err := ask("/v1/shelves/1/books/2", issued(ca, "spiffe://mesh/other")); err != nil || status != 403 {
+		t.Errorf("a certificate without a grant: %d %v", status, err)
+	}
+	if status, _, err := ask("/v1/whoami", issued(other, "spiffe://mesh/batch/1")); err == nil {
+		t.Errorf("a certificate of another authority: %d", status)
+	}
+	if status, _, err := ask("/readyz", nil); err != nil || status != 200 {
+		t.Errorf("readiness: %d %v", status, err)
+	}
+}
+
+// TestCertificatesThatNobodyCouldShowAreAConfigError: who asks for none gets none.
+func TestCertificatesThatNobodyCouldShowAreAConfigError(t *testing.T) {
+	ca := testcert.New(t)
+	certificates, err := auth.NewClientCerts(auth.ClientCertsConfig{TrustDomains: []auth.TrustDomain{{Name: "mesh", Roots: ca.Pool}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := gateway.Config{Authenticators: []auth.Authenticator{certificates}, TLS: &tls.Config{Certificates: []tls.Certificate{ca.Issue()}}}
+	for _, asks := range []tls.ClientAuthType{tls.NoClientCert, tls.RequestClientCert, tls.RequireAnyClientCert} {
+		config.TLS.ClientAuth = asks
+		if _, err := gateway.New(config); err == nil || !strings.HasPrefix(err.Error(), "gateway: Config.TLS.ClientAuth: ") {
+			t.Errorf("%v: %v", asks, err)
+		}
+	}
+	for _, asks := range []tls.ClientAuthType{tls.VerifyClientCertIfGiven, tls.RequireAndVerifyClientCert} {
+		config.TLS.ClientAuth = asks
+		if _, err := gateway.New(config); err != nil {
+			t.Errorf("%v: %v", asks, err)
+		}
+	}
+	config.TLS = nil // another server may have it
+	g, err := gateway.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener := bufconn.Listen(1)
+	if err := g.Serve(t.Context(), listener); err == nil || !strings.HasPrefix(err.Error(), "gateway: Config.TLS: ") {
+		t.Error(err)
+	}
 }

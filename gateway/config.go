@@ -213,9 +213,10 @@ type Timeouts struct {
 	// CallMax; default 15 s, or CallMax if that is less.
 	Call time.Duration
 
-	// CallMax caps what the caller asks for in the header Grpc-Timeout
-	// (`500m` is half a second, as in gRPC's wire format). Up to 24 h; default
-	// 1 min.
+	// CallMax caps what the caller asks for in the header Grpc-Timeout (`500m`
+	// is half a second, as in gRPC's wire format). Of what is asked for, the last
+	// 20 ms, or the last tenth if that is less, are left to answer in. Up to 24 h;
+	// default 1 min.
 	CallMax time.Duration
 
 	// Stream caps how long a stream may last, whether the caller asks for a

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/identity"
 	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
@@ -82,7 +84,19 @@ func (c *Config) checkTLS() error {
 	if len(c.TLS.Certificates) == 0 && c.TLS.GetCertificate == nil && c.TLS.GetConfigForClient == nil {
 		return errors.New("TLS: names no certificate; set Certificates or GetCertificate")
 	}
+	if i := c.certificatesTaken(); i >= 0 && c.TLS.GetConfigForClient == nil && c.TLS.ClientAuth < tls.VerifyClientCertIfGiven {
+		return fmt.Errorf("TLS.ClientAuth: is %v, so that nobody can show a certificate to Authenticators[%d]; set VerifyClientCertIfGiven or RequireAndVerifyClientCert, and ClientCAs", c.TLS.ClientAuth, i)
+	}
 	return nil
+}
+
+// certificatesTaken returns which of Authenticators takes client certificates,
+// -1 for none.
+func (c *Config) certificatesTaken() int {
+	return slices.IndexFunc(c.Authenticators, func(a auth.Authenticator) bool {
+		_, ok := a.(*auth.ClientCerts)
+		return ok
+	})
 }
 
 func (l *Limits) complete() error {

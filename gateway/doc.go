@@ -52,7 +52,7 @@
 //  11. The request, each message of a stream, is checked against the conditions
 //     of the policy (403), and then against its protovalidate rules (400).
 //  12. It is called with the caller's identity on it, see package identity, and
-//     within the caller's deadline, capped.
+//     within the caller's deadline, capped, and less what it takes to answer.
 //
 // Config.CORS and Config.Compress stand around all of it. Each of the packages
 // below this one can be used alone, too.

@@ -117,8 +117,7 @@ func (x *exchange) prepare() *problem.Problem {
 			return p
 		}
 	}
-	var p *problem.Problem
-	if x.timeout, p = x.gateway.config.Timeouts.timeoutFor(x.request.Header, x.binding.stream()); p != nil {
+	if p := x.readTimeout(); p != nil {
 		return p
 	}
 	return x.readBody()

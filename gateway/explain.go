@@ -159,7 +159,7 @@ func (e *explainer) explain() {
 		{"path", "values must be UTF-8", x.checkPath},
 		{"parameters", e.parameters(), x.checkQuery},
 		{"conditions", "If-Match and Last-Event-ID must be well-formed", e.conditions},
-		{"timeout", timeoutRule(e.told.Route.Timeout), e.timeout},
+		{"timeout", timeoutRule(e.told.Route.Timeout), x.readTimeout},
 		{"body", e.body(), x.readBody},
 	}
 	for _, s := range steps {
@@ -288,12 +288,6 @@ func (e *explainer) conditions() *problem.Problem {
 
 func timeoutRule(t RouteTimeout) string {
 	return fmt.Sprintf("%v, or what Grpc-Timeout says up to %v", t.Default, t.Max)
-}
-
-func (e *explainer) timeout() (p *problem.Problem) {
-	x := e.x
-	x.timeout, p = x.gateway.config.Timeouts.timeoutFor(x.request.Header, x.binding.stream())
-	return p
 }
 
 func (e *explainer) body() string {

@@ -132,7 +132,7 @@ func FuzzConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, realm, forward, back, path string, number, period int64) {
 		config := gateway.Config{
 			Realm: realm, ForwardHeaders: []string{forward}, ReturnHeaders: []string{back}, Logger: slog.New(slog.DiscardHandler),
-			Limits:   gateway.Limits{BodyBytes: number, JSONDepth: int(number), Connections: int(number)},
+			Limits:   gateway.Limits{BodyBytes: number, JSONDepth: int(number), Connections: int(number), HeldBytes: period},
 			Timeouts: gateway.Timeouts{Call: time.Duration(period), Write: time.Duration(number)},
 			Health:   gateway.Health{LivePath: path}, Drain: gateway.Drain{Delay: time.Duration(period)},
 		}
@@ -144,7 +144,7 @@ func FuzzConfig(f *testing.F) {
 			return
 		}
 		c := g.Config()
-		if c.Limits.BodyBytes < 1 || c.Limits.JSONDepth < 1 || c.Limits.JSONDepth > 1000 || c.Timeouts.Call <= 0 || c.Timeouts.Call > c.Timeouts.CallMax || c.Drain.Delay < 0 || c.Timeouts.Write <= 0 {
+		if c.Limits.BodyBytes < 1 || c.Limits.JSONDepth < 1 || c.Limits.JSONDepth > 1000 || c.Limits.HeldBytes < 1<<20 || c.Timeouts.Call <= 0 || c.Timeouts.Call > c.Timeouts.CallMax || c.Drain.Delay < 0 || c.Timeouts.Write <= 0 {
 			t.Errorf("%+v", c)
 		}
 		for _, name := range append(c.ForwardHeaders, c.ReturnHeaders...) {

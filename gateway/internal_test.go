@@ -21,6 +21,22 @@ func TestTimeoutsAreReadAsGRPCWritesThem(t *testing.T) {
 	}
 }
 
+func TestACallerWhoSaysHowLongIsLeftTimeToBeAnswered(t *testing.T) {
+	limits := Timeouts{Call: 5 * time.Second, CallMax: 40 * time.Second}
+	for text, want := range map[string]time.Duration{
+		"30S": 30*time.Second - replyReserve, "41S": 40 * time.Second, "40S": 40*time.Second - replyReserve,
+		"100m": 90 * time.Millisecond, "1n": 1, "0S": 0, "": 5 * time.Second,
+	} {
+		h := http.Header{}
+		if text != "" {
+			h[timeoutHeader] = []string{text}
+		}
+		if got, p := limits.timeoutFor(h, false, replyReserve); p != nil || got != want {
+			t.Errorf("%q: %v, want %v (%v)", text, got, want, p)
+		}
+	}
+}
+
 func FuzzGrpcTimeout(f *testing.F) {
 	for _, text := range []string{"1S", "99999999H", "", "S", "-1S", "1.5S", "123456789S"} {
 		f.Add(text)
@@ -34,7 +50,7 @@ func FuzzGrpcTimeout(f *testing.F) {
 		if ok && (d < 0 || len(text) < 2 || len(text) > 9 || strings.Trim(text[:len(text)-1], "0123456789") != "") {
 			t.Errorf("%q is %v", text, d)
 		}
-		capped, p := limits.timeoutFor(http.Header{timeoutHeader: {text}}, false)
+		capped, p := limits.timeoutFor(http.Header{timeoutHeader: {text}}, false, replyReserve)
 		if (p == nil) != ok || capped < 0 || capped > limits.CallMax {
 			t.Errorf("%q is capped to %v, %v", text, capped, p)
 		}

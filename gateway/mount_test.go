@@ -173,6 +173,7 @@ func TestConfigIsCheckedWithTheFieldsPath(t *testing.T) {
 		"Config.Limits.QueryParameters":      {Limits: gateway.Limits{QueryParameters: -5}},
 		"Config.Limits.Connections":          {Limits: gateway.Limits{Connections: -1}},
 		"Config.Limits.StreamsPerConnection": {Limits: gateway.Limits{StreamsPerConnection: 1 << 20}},
+		"Config.Limits.HeldBytes":            {Limits: gateway.Limits{HeldBytes: 1 << 19}},
 		"Config.Timeouts.ReadHeader":         {Timeouts: gateway.Timeouts{ReadHeader: -1}},
 		"Config.Timeouts.ReadBody":           {Timeouts: gateway.Timeouts{ReadBody: 2 * time.Hour}},
 		"Config.Timeouts.Write":              {Timeouts: gateway.Timeouts{Write: 1}},

@@ -16,6 +16,10 @@ import (
 // Drain.Timeout to finish. It returns nil after a clean drain, and an error if
 // requests had to be cut or the listener failed. It closes the listener.
 func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
+	if i := g.config.certificatesTaken(); i >= 0 && g.config.TLS == nil {
+		_ = listener.Close()
+		return fmt.Errorf("gateway: Config.TLS: must be set, or nobody can show a certificate to Authenticators[%d]", i)
+	}
 	server := g.newServer()
 	g.connectUpstreams()
 	failed := make(chan error, 1)

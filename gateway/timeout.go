@@ -50,9 +50,24 @@ func parseTimeout(s string) (time.Duration, bool) {
 	return time.Duration(n) * unit, true
 }
 
-// timeoutFor returns how long a call may take: what the caller asks for, below
-// the cap.
-func (t *Timeouts) timeoutFor(h http.Header, stream bool) (time.Duration, *problem.Problem) {
+// replyReserve is how much of the time that a caller gives its call does not
+// get, so that the caller is still there to be answered; at most a tenth of it.
+const replyReserve = 20 * time.Millisecond
+
+// readTimeout finds out how long the call may take. What makes calls again leaves
+// a reserve itself.
+func (x *exchange) readTimeout() (p *problem.Problem) {
+	reserve := replyReserve
+	if x.binding.retry != nil {
+		reserve = 0
+	}
+	x.timeout, p = x.gateway.config.Timeouts.timeoutFor(x.request.Header, x.binding.stream(), reserve)
+	return p
+}
+
+// timeoutFor returns how long a call may take: what the caller asks for less the
+// reserve, below the cap.
+func (t *Timeouts) timeoutFor(h http.Header, stream bool, reserve time.Duration) (time.Duration, *problem.Problem) {
 	fallback, limit := t.Call, t.CallMax
 	if stream {
 		fallback, limit = t.Stream, t.Stream
@@ -66,5 +81,5 @@ func (t *Timeouts) timeoutFor(h http.Header, stream bool) (time.Duration, *probl
 		return 0, problem.New(http.StatusBadRequest, codes.InvalidArgument,
 			"the header Grpc-Timeout is not a timeout: up to eight digits and a unit, H, M, S, m, u or n, such as 500m")
 	}
-	return min(asked, limit), nil
+	return min(asked-min(reserve, asked/10), limit), nil
 }
