@@ -168,7 +168,7 @@ func (b *inbox) decode(value []byte, msg protoreflect.Message) error {
 	if field := b.x.binding.bodyField; field != nil {
 		value = jsonbody.Member(field.JSONName(), value)
 	}
-	return b.x.gateway.marshaler.decode.Unmarshal(value, msg.Interface())
+	return b.x.gateway.marshaler.read(value, msg.Interface())
 }
 
 // chunk reads what is there of a body that is not JSON. The first message tells

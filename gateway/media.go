@@ -3,6 +3,7 @@ package gateway
 import (
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,6 +25,9 @@ const (
 func checkContentType(h http.Header, accepted ...string) *problem.Problem {
 	values := h["Content-Type"]
 	if len(values) == 1 {
+		if slices.Contains(accepted, values[0]) {
+			return nil // as most write it
+		}
 		mediaType, params, err := mime.ParseMediaType(values[0])
 		if err == nil && knownParams(params) {
 			for _, a := range accepted {

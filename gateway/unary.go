@@ -66,7 +66,7 @@ func (x *exchange) readInto(m protoreflect.Message) error {
 	case b.bodyType == nil:
 		return x.gateway.marshaler.decode.Unmarshal(jsonbody.Member(b.bodyField.JSONName(), x.body), m.Interface())
 	default:
-		return x.gateway.marshaler.decode.Unmarshal(x.body, m.Interface())
+		return x.gateway.marshaler.read(x.body, m.Interface())
 	}
 }
 
