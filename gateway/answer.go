@@ -180,7 +180,8 @@ func (x *exchange) setETag(value string) {
 	if value == "" || !isEntityTag(tag) {
 		return
 	}
-	x.writer.Header()["Etag"] = []string{tag}
+	x.headers[2] = tag
+	x.writer.Header()["Etag"] = x.headers[2:3:3]
 	given := x.request.Header["If-None-Match"]
 	if (x.request.Method == http.MethodGet || x.request.Method == http.MethodHead) && len(given) > 0 && anyTag(given, tag) {
 		x.writer.success = http.StatusNotModified

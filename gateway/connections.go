@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"container/list"
 	"net"
 	"net/http"
 	"sync"
@@ -15,11 +14,11 @@ type connections struct {
 	net.Listener
 	most int
 
-	mu   sync.Mutex // guards what follows
-	open map[net.Conn]*connection
-	// resting are those that ask for nothing, which have not sent the headers of
-	// a request yet, or not again; those that rest for longest first.
-	resting *list.List
+	mu   sync.Mutex // guards what follows, and what connections hold
+	open int
+	// resting ties those into a ring that ask for nothing, which have not sent the
+	// headers of a request yet, or not again; those that rest for longest first.
+	resting connection
 	ended   bool
 	// room is signalled when one of them closes or rests, or when it all ends.
 	room *sync.Cond
@@ -28,12 +27,33 @@ type connections struct {
 // connection is one that was accepted. It leaves when it is closed.
 type connection struct {
 	net.Conn
-	all  *connections
-	rest *list.Element // nil while something is answered
+	all *connections
+	// left is set once it was closed.
+	left bool
+	// before and behind are its neighbours in the ring; nil while something is
+	// answered.
+	before, behind *connection
+}
+
+// rest puts a connection at the end of the ring. The lock is held.
+func (c *connection) rest() {
+	end := &c.all.resting
+	c.before, c.behind = end.before, end
+	c.before.behind, end.before = c, c
+}
+
+// work takes a connection out of the ring, if it is there. The lock is held.
+func (c *connection) work() {
+	if c.before == nil {
+		return
+	}
+	c.before.behind, c.behind.before = c.behind, c.before
+	c.before, c.behind = nil, nil
 }
 
 func newConnections(listener net.Listener, most int) *connections {
-	c := &connections{Listener: listener, most: most, open: map[net.Conn]*connection{}, resting: list.New()}
+	c := &connections{Listener: listener, most: most}
+	c.resting.before, c.resting.behind = &c.resting, &c.resting
 	c.room = sync.NewCond(&c.mu)
 	return c
 }
@@ -55,34 +75,31 @@ func (c *connections) Accept() (net.Conn, error) {
 func (c *connections) add(conn *connection) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.open) >= c.most && !c.ended {
-		oldest := c.resting.Front()
-		if oldest == nil {
+	for c.open >= c.most && !c.ended {
+		oldest := c.resting.behind
+		if oldest == &c.resting {
 			c.room.Wait()
 			continue
 		}
-		gone := oldest.Value.(*connection)
-		c.remove(gone)
-		_ = gone.Conn.Close()
+		c.remove(oldest)
+		_ = oldest.Conn.Close()
 	}
 	if c.ended {
 		return false
 	}
-	c.open[conn] = conn
-	conn.rest = c.resting.PushBack(conn)
+	c.open++
+	conn.rest()
 	return true
 }
 
 // remove forgets a connection. The lock is held.
 func (c *connections) remove(conn *connection) {
-	if c.open[conn] == nil {
+	if conn.left {
 		return
 	}
-	delete(c.open, conn)
-	if conn.rest != nil {
-		c.resting.Remove(conn.rest)
-		conn.rest = nil
-	}
+	conn.left = true
+	c.open--
+	conn.work()
 	c.room.Signal()
 }
 
@@ -97,16 +114,18 @@ func (c *connections) Close() error {
 
 // changed is told of a connection's state by the server.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
+	of, ok := plain(conn).(*connection)
+	if !ok || of.all != c || state != http.StateActive && state != http.StateIdle {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	of := c.open[plain(conn)]
 	switch {
-	case of == nil:
-	case state == http.StateActive && of.rest != nil:
-		c.resting.Remove(of.rest)
-		of.rest = nil
-	case state == http.StateIdle && of.rest == nil:
-		of.rest = c.resting.PushBack(of)
+	case of.left:
+	case state == http.StateActive:
+		of.work()
+	case of.before == nil:
+		of.rest()
 		c.room.Signal()
 	}
 }

@@ -33,7 +33,7 @@ type exchange struct {
 	// Memory of its own, so that it takes one piece and not several: what writer
 	// points to, the values of headers, and the context of a unary call.
 	response responseWriter
-	headers  [2]string
+	headers  [3]string // X-Request-Id, Content-Length, Etag
 	context  callContext
 
 	// Found out step by step.

@@ -91,9 +91,10 @@ func (x *exchange) invoke(ctx context.Context, request proto.Message) error {
 	}
 	reply := b.reply.New().Interface()
 	options := b.callOptions
-	var returned metadata.MD
+	var returned *metadata.MD // nil if nobody wants them
 	if len(x.gateway.config.ReturnHeaders) > 0 {
-		options = append(options[:len(options):len(options)], grpc.Header(&returned))
+		returned = new(metadata.MD)
+		options = append(options[:len(options):len(options)], grpc.Header(returned))
 	}
 	x.called.Store(true)
 	if err := b.conn.Invoke(ctx, b.rpc, request, reply, options...); err != nil {
@@ -101,13 +102,15 @@ func (x *exchange) invoke(ctx context.Context, request proto.Message) error {
 	}
 	raw := wirejson.Raw(reply)
 	x.succeeded(reply, raw)
-	return x.answer(reply, raw, returned)
+	if returned != nil {
+		x.returnHeaders(*returned)
+	}
+	return x.answer(reply, raw)
 }
 
 // answer writes a reply.
-func (x *exchange) answer(reply proto.Message, raw []byte, returned metadata.MD) error {
+func (x *exchange) answer(reply proto.Message, raw []byte) error {
 	h := x.writer.Header()
-	x.returnHeaders(returned)
 	h["Content-Type"] = contentJSON
 	m := x.gateway.marshaler
 	if x.enumNumbers {

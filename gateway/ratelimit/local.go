@@ -71,10 +71,18 @@ func (s *Local) takeInto(results []Result, takes []Take) {
 	for i := range s.shards {
 		if touched&(1<<i) != 0 {
 			s.shards[i].mu.Lock()
-			defer s.shards[i].mu.Unlock()
 		}
 	}
+	defer s.unlock(touched)
 	s.take(results, takes, ids[:len(takes)])
+}
+
+func (s *Local) unlock(touched uint32) {
+	for i := range s.shards {
+		if touched&(1<<i) != 0 {
+			s.shards[i].mu.Unlock()
+		}
+	}
 }
 
 // take decides with the locks held.
