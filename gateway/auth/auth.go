@@ -1,9 +1,11 @@
 // Package auth tells who a request comes from.
 //
 // An [Authenticator] judges one kind of credentials and answers with a
-// [Principal]. Two are built in: [NewJWT] for bearer tokens (RFC 6750, RFC
-// 7519, keys from a JWK set as in RFC 7517) and [NewAPIKeys] for API keys. A
-// gateway asks its authenticators in turn:
+// [Principal]. Built in are [NewJWT] for bearer tokens (RFC 6750, RFC 7519, keys
+// from a JWK set as in RFC 7517), [NewOIDC] for those of an OpenID provider, which
+// says itself where its keys are, [NewAPIKeys] for API keys and [NewClientCerts]
+// for client certificates with SPIFFE ids. A gateway asks its authenticators in
+// turn; any other handler can, by [Authenticate]:
 //
 //	tokens, err := auth.NewJWT(auth.JWTConfig{
 //		Issuer:    "https://id.example.com",
