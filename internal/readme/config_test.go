@@ -8,6 +8,7 @@ import (
 	"go/printer"
 	"go/token"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -16,12 +17,15 @@ var update = flag.Bool("update", false, "write docs/gateway.md's table anew")
 
 const (
 	page   = "../../docs/gateway.md"
-	begins = "<!-- The rest is made from gateway/config.go: go test ./internal/readme -update -->\n"
+	begins = "<!-- The rest is made from gateway/config.go and what it refers to: go test ./internal/readme -update -->\n"
 )
 
 // TestTheFrontDoorsConfigIsDocumented holds the page to the comments in the code.
 func TestTheFrontDoorsConfigIsDocumented(t *testing.T) {
-	structs := structsOf(t, "../../gateway/config.go")
+	structs := map[string]*ast.StructType{}
+	addStructs(t, structs, "", "../../gateway/config.go", "../../gateway/config_forms.go", "../../gateway/openapi.go")
+	addStructs(t, structs, "policy.", "../../gateway/policy/engine.go")
+	addStructs(t, structs, "ratelimit.", "../../gateway/ratelimit/limiter.go")
 	var table strings.Builder
 	table.WriteString("\n| field | type | what it does |\n|---|---|---|\n")
 	describe(&table, structs, "Config", "")
@@ -45,24 +49,26 @@ func TestTheFrontDoorsConfigIsDocumented(t *testing.T) {
 	}
 }
 
-func structsOf(t *testing.T, path string) map[string]*ast.StructType {
-	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	structs := make(map[string]*ast.StructType)
-	ast.Inspect(file, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.TypeSpec); ok {
-			if s, ok := spec.Type.(*ast.StructType); ok {
-				structs[spec.Name.Name] = s
-			}
+// addStructs adds those of files, by their names behind that of their package.
+func addStructs(t *testing.T, to map[string]*ast.StructType, from string, paths ...string) {
+	for _, path := range paths {
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
-	return structs
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok {
+				if s, ok := spec.Type.(*ast.StructType); ok {
+					to[from+spec.Name.Name] = s
+				}
+			}
+			return true
+		})
+	}
 }
 
-// describe writes a row for each field of a struct, and of the structs in it.
+// describe writes a row for each field of a struct, and of the structs in it and
+// behind it.
 func describe(w *strings.Builder, structs map[string]*ast.StructType, name, prefix string) {
 	for _, field := range structs[name].Fields.List {
 		var kind strings.Builder
@@ -71,16 +77,23 @@ func describe(w *strings.Builder, structs map[string]*ast.StructType, name, pref
 			if !ident.IsExported() {
 				continue
 			}
-			if structs[kind.String()] != nil {
-				describe(w, structs, kind.String(), prefix+ident.Name+".")
-				continue
+			below := strings.TrimPrefix(kind.String(), "*")
+			// One that may be nil, or is another package's, is told of itself, too.
+			if structs[below] == nil || below != kind.String() || strings.Contains(below, ".") {
+				fmt.Fprintf(w, "| `%s%s` | `%s` | %s |\n", prefix, ident.Name, kind.String(), oneLine(field.Doc.Text()))
 			}
-			fmt.Fprintf(w, "| `%s%s` | `%s` | %s |\n", prefix, ident.Name, kind.String(), oneLine(field.Doc.Text()))
+			if structs[below] != nil {
+				describe(w, structs, below, prefix+ident.Name+".")
+			}
 		}
 	}
 }
 
+// docLink is a name in brackets, as comments in Go have them.
+var docLink = regexp.MustCompile(`\[([\w.]+)\]`)
+
 // oneLine makes a comment fit into a table's cell.
 func oneLine(text string) string {
-	return strings.NewReplacer("|", "\\|", "[", "", "]", "").Replace(strings.Join(strings.Fields(text), " "))
+	text = docLink.ReplaceAllString(strings.Join(strings.Fields(text), " "), "$1")
+	return strings.ReplaceAll(text, "|", "\\|")
 }
