@@ -68,7 +68,7 @@ func TestAClientStreamIsAnsweredOnce(t *testing.T) {
 			}
 		}
 	}}
-	over(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
+	inFakeTime(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
 		for _, count := range []int32{0, 1, 1000} {
 			stream, err := client.UploadBooks(t.Context())
 			if err != nil {
@@ -157,7 +157,7 @@ func TestASenderWaitsForWhoDoesNotRead(t *testing.T) {
 			}
 		}
 	}}
-	over(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
+	inFakeTime(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		stream, err := client.WatchBooks(ctx, &testv1.WatchBooksRequest{})
@@ -196,7 +196,7 @@ func TestAHandlerIsToldThatItsCallerIsGone(t *testing.T) {
 		told <- s.Context().Err()
 		return err
 	}}
-	over(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
+	inFakeTime(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
 		ctx, cancel := context.WithCancel(t.Context())
 		stream, err := client.Chat(ctx)
 		if err != nil {

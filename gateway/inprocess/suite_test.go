@@ -24,6 +24,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/gateway/inprocess"
 	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
+	"github.com/evenkeel/evenkeel/internal/leaktest"
 )
 
 // library is a service whose methods do what a test says.
@@ -56,9 +57,26 @@ type interceptors struct {
 	stream []grpc.StreamServerInterceptor
 }
 
-// over runs a test over both: it says what gRPC does, and holds this package to
-// it. Everything runs in fake time, and nothing may be left running.
+// over runs a test over both, in memory and over TCP: it says what gRPC does, and
+// holds this package to it. Nothing may be left running.
 func over(t *testing.T, l *library, i interceptors, f func(*testing.T, testv1.LibraryServiceClient, grpc.ClientConnInterface)) {
+	t.Helper()
+	inFakeTime(t, l, i, f)
+	t.Run("over TCP", func(t *testing.T) {
+		leaktest.Check(t)
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		overNetwork(t, l, i, listener, func(ctx context.Context, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", listener.Addr().String())
+		}, f)
+	})
+}
+
+// inFakeTime is for tests that wait for something that is not told: TCP does not
+// go by fake time.
+func inFakeTime(t *testing.T, l *library, i interceptors, f func(*testing.T, testv1.LibraryServiceClient, grpc.ClientConnInterface)) {
 	t.Helper()
 	t.Run("in process", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -78,24 +96,27 @@ func over(t *testing.T, l *library, i interceptors, f func(*testing.T, testv1.Li
 	t.Run("over a network", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			listener := bufconn.Listen(1 << 16)
-			server := grpc.NewServer(
-				grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{recoverUnary}, i.unary...)...),
-				grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{recoverStream}, i.stream...)...),
-			)
-			testv1.RegisterLibraryServiceServer(server, l)
-			done := make(chan struct{})
-			go func() { defer close(done); _ = server.Serve(listener) }()
-			conn, err := grpc.NewClient("passthrough:///bufconn", grpc.WithTransportCredentials(insecure.NewCredentials()),
-				grpc.WithContextDialer(func(context.Context, string) (net.Conn, error) { return listener.Dial() }))
-			if err != nil {
-				t.Fatal(err)
-			}
-			f(t, testv1.NewLibraryServiceClient(conn), conn)
-			_ = conn.Close()
-			server.Stop()
-			<-done
+			overNetwork(t, l, i, listener, func(context.Context, string) (net.Conn, error) { return listener.Dial() }, f)
 		})
 	})
+}
+
+func overNetwork(t *testing.T, l *library, i interceptors, listener net.Listener, dial func(context.Context, string) (net.Conn, error), f func(*testing.T, testv1.LibraryServiceClient, grpc.ClientConnInterface)) {
+	server := grpc.NewServer(
+		grpc.ChainUnaryInterceptor(append([]grpc.UnaryServerInterceptor{recoverUnary}, i.unary...)...),
+		grpc.ChainStreamInterceptor(append([]grpc.StreamServerInterceptor{recoverStream}, i.stream...)...),
+	)
+	testv1.RegisterLibraryServiceServer(server, l)
+	done := make(chan struct{})
+	go func() { defer close(done); _ = server.Serve(listener) }()
+	conn, err := grpc.NewClient("passthrough:///network", grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithContextDialer(dial))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f(t, testv1.NewLibraryServiceClient(conn), conn)
+	_ = conn.Close()
+	server.Stop()
+	<-done
 }
 
 // The real server does not isolate panics by itself.
@@ -327,7 +348,7 @@ func TestADeadlineReachesTheHandlerAndEndsTheCall(t *testing.T) {
 			return s.Context().Err()
 		},
 	}
-	over(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
+	inFakeTime(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
@@ -360,7 +381,7 @@ func TestACallerDoesNotWaitForAHandlerThatDoesNotHeed(t *testing.T) {
 		time.Sleep(time.Hour)
 		return &testv1.Book{Name: "late"}, nil
 	}}
-	over(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
+	inFakeTime(t, l, interceptors{}, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
@@ -433,7 +454,7 @@ func TestInterceptorsRunInTheirOrder(t *testing.T) {
 		[]grpc.UnaryServerInterceptor{unary("1"), unary("2"), unary("3")},
 		[]grpc.StreamServerInterceptor{stream("1"), stream("2"), stream("3")},
 	}
-	over(t, l, i, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
+	inFakeTime(t, l, i, func(t *testing.T, client testv1.LibraryServiceClient, _ grpc.ClientConnInterface) {
 		order = nil
 		_, _ = client.GetBook(t.Context(), &testv1.GetBookRequest{Name: "n"})
 		if got, want := strings.Join(order, ","), "1 M,2 M,3 M,handler n1233,3,2,1"; got != strings.ReplaceAll(want, "M", testv1.LibraryService_GetBook_FullMethodName) {
