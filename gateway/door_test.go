@@ -271,6 +271,7 @@ type problem struct {
 	Status                              int
 	Errors                              []struct{ Field, Detail, Reason string }
 	Details                             []map[string]any
+	ViolatedPolicies                    []string `json:"violated-policies"`
 }
 
 // wantProblem checks that the answer is a well-formed problem.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -310,7 +311,7 @@ func TestTheTypeOfAProblemIsWhereItIsExplained(t *testing.T) {
 			break
 		}
 	}
-	if err := json.Unmarshal([]byte(told), &p); err != nil || status != 429 || p.Type != "https://iana.org/assignments/http-problem-types#quota-exceeded" || !strings.Contains(page, p.Type) {
+	if err := json.Unmarshal([]byte(told), &p); err != nil || status != 429 || p.Type != "https://iana.org/assignments/http-problem-types#quota-exceeded" || !slices.Equal(p.ViolatedPolicies, []string{"all"}) || !strings.Contains(page, p.Type) {
 		t.Errorf("%d %s", status, told)
 	}
 }

@@ -137,6 +137,9 @@ func problemSchema() *schema {
 					},
 				},
 			},
+			"violated-policies": {
+				Type: "array", Description: "The rates that the call was over, by name.", Items: &schema{Type: "string"},
+			},
 			"details": {
 				Type: "array", Description: "The details of the google.rpc.Status.",
 				Items: &schema{Type: "object", Properties: map[string]*schema{"@type": {Type: "string"}}, Required: []string{"@type"}},

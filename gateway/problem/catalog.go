@@ -115,7 +115,7 @@ var kinds = []Kind{
 		"The body has a media type or an encoding that is not taken. Accept or Accept-Encoding tell which are.",
 		"Send JSON, plain or in gzip."},
 	{http.StatusTooManyRequests, codes.ResourceExhausted, TypeQuotaExceeded,
-		"More calls were made than a rate has room for. `detail` names the rate; RateLimit and RateLimit-Policy tell all of them.",
+		"More calls were made than a rate has room for. `violated-policies` names the rates that the call was over, and `detail` the one that takes longest; RateLimit and RateLimit-Policy tell all that apply.",
 		"Wait for as long as Retry-After says."},
 	{http.StatusTooManyRequests, codes.ResourceExhausted, TypeBlank,
 		"The service has run out of something, such as the caller's quota, or a message was larger than it takes.",

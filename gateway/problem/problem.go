@@ -50,6 +50,10 @@ type Problem struct {
 	// Details are the details of the google.rpc.Status, each with its @type.
 	Details []json.RawMessage `json:"details,omitempty"`
 
+	// ViolatedPolicies are the rates that a call was over, by name. They belong to
+	// [TypeQuotaExceeded], which defines them.
+	ViolatedPolicies []string `json:"violated-policies,omitempty"`
+
 	// RetryAfter is when the caller may try again, from a RetryInfo among the
 	// details. It is told in the header Retry-After.
 	RetryAfter time.Duration `json:"-"`

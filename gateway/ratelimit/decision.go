@@ -47,6 +47,17 @@ func (d Decision) Refused() (policy string, retryAfter time.Duration) {
 	return policy, retryAfter
 }
 
+// violated returns the names of all policies that refuse the call.
+func (d Decision) violated() []string {
+	var names []string
+	for _, a := range d.applied {
+		if !a.result.Allowed {
+			names = append(names, a.name)
+		}
+	}
+	return names
+}
+
 // SetHeaders sets RateLimit-Policy and RateLimit, if a policy applied.
 func (d Decision) SetHeaders(h http.Header) {
 	if d.quiet || len(d.applied) == 0 {
@@ -122,7 +133,7 @@ func (d Decision) Problem() *problem.Problem {
 	}
 	policy, retryAfter := d.Refused()
 	p := problem.New(http.StatusTooManyRequests, codes.ResourceExhausted, "more calls were made than the rate `"+policy+"` has room for; Retry-After tells when there is room again")
-	p.Type = ProblemType
+	p.Type, p.ViolatedPolicies = ProblemType, d.violated()
 	p.RetryAfter = retryAfter
 	return p
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
+	"github.com/evenkeel/evenkeel/gateway/problem"
 	gatewayv1 "github.com/evenkeel/evenkeel/proto/evenkeel/gateway/v1"
 )
 
@@ -65,8 +67,8 @@ func TestACallOverItsRateIsAnswered429AndToldWhenToComeBack(t *testing.T) {
 	if w.Code != 429 || w.Header().Get("Retry-After") != "29" || w.Header().Get("RateLimit") != `"caller";r=0;t=59, "all";r=50;t=0` {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
-	var p struct{ Type, Code, Detail string }
-	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Type != ProblemType || p.Code != "RESOURCE_EXHAUSTED" || !strings.Contains(p.Detail, "`caller`") {
+	var p problem.Problem
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil || p.Type != ProblemType || p.Code != "RESOURCE_EXHAUSTED" || !strings.Contains(p.Detail, "`caller`") || !slices.Equal(p.ViolatedPolicies, []string{"caller"}) {
 		t.Errorf("%s %v", w.Body, err)
 	}
 	if w = get(h, t.Context(), "192.0.2.2:5", "/"); w.Code != 204 {
@@ -75,6 +77,22 @@ func TestACallOverItsRateIsAnswered429AndToldWhenToComeBack(t *testing.T) {
 	c.advance(29 * time.Second)
 	if w = get(h, t.Context(), "192.0.2.1:8", "/"); w.Code != 204 {
 		t.Errorf("when it was told to come back: %d", w.Code)
+	}
+}
+
+func TestARefusalNamesEachPolicyThatRefuses(t *testing.T) {
+	l, _ := newLimiter(t, Config{Policies: []Policy{
+		{Name: "minute", Rate: Rate{Requests: 1, Period: time.Minute}},
+		{Name: "second", Rate: Rate{Requests: 5, Period: time.Second}},
+		{Name: "day", Rate: Rate{Requests: 1, Period: 24 * time.Hour}},
+	}})
+	r := Request{Address: netip.MustParseAddr("192.0.2.1")}
+	if p := l.Allow(t.Context(), r).Problem(); p != nil {
+		t.Fatalf("%+v", p)
+	}
+	p := l.Allow(t.Context(), r).Problem()
+	if p == nil || !slices.Equal(p.ViolatedPolicies, []string{"minute", "day"}) || !strings.Contains(p.Detail, "`day`") {
+		t.Errorf("%+v", p)
 	}
 }
 
