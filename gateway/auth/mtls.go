@@ -8,10 +8,13 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/gateway/internal/setting"
+	"github.com/evenkeel/evenkeel/gateway/internal/spiffe"
 )
 
 // ClientCertsConfig says whose certificates hold.
@@ -99,7 +102,7 @@ func (c *ClientCerts) checkDomains() error {
 	}
 	for i, d := range c.config.TrustDomains {
 		switch {
-		case !validTrustDomain(d.Name):
+		case !spiffe.ValidDomain(d.Name):
 			return fmt.Errorf("TrustDomains[%d].Name: %q: must be lower-case letters, digits, `.`, `-` and `_`, as in spiffe://name/path", i, d.Name)
 		case d.Roots == nil && len(c.config.TrustDomains) > 1:
 			return fmt.Errorf("TrustDomains[%d].Roots: must be set where there are several domains: the authority of one could issue ids of another", i)
@@ -124,7 +127,7 @@ func (c *ClientCerts) checkGrants() error {
 		if below, ok := strings.CutSuffix(id, "/*"); ok {
 			id = below + "/any"
 		}
-		domain, err := trustDomainOf(id)
+		domain, err := spiffe.TrustDomain(id)
 		if err != nil {
 			return fmt.Errorf("Grants[%d].ID: %q: %w", i, g.ID, err)
 		}
@@ -173,11 +176,7 @@ func (c *ClientCerts) judge(leaf *x509.Certificate, others []*x509.Certificate) 
 	if leaf.IsCA || leaf.KeyUsage&(x509.KeyUsageCertSign|x509.KeyUsageCRLSign) != 0 {
 		return nil, errors.New("it is that of an authority, not of a caller")
 	}
-	spiffe := false
-	for _, uri := range leaf.URIs {
-		spiffe = spiffe || strings.EqualFold(uri.Scheme, "spiffe")
-	}
-	if !spiffe {
+	if !slices.ContainsFunc(leaf.URIs, func(uri *url.URL) bool { return strings.EqualFold(uri.Scheme, "spiffe") }) {
 		return c.identify(leaf)
 	}
 	// An X509-SVID has exactly one URI (X509-SVID, section 2).
@@ -185,7 +184,7 @@ func (c *ClientCerts) judge(leaf *x509.Certificate, others []*x509.Certificate) 
 		return nil, fmt.Errorf("it carries %d URIs; a SPIFFE id is the only one", len(leaf.URIs))
 	}
 	id := leaf.URIs[0].String()
-	name, err := trustDomainOf(id)
+	name, err := spiffe.TrustDomain(id)
 	if err != nil {
 		return nil, err
 	}

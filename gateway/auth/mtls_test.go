@@ -241,21 +241,3 @@ func TestAClientCertsConfigThatIsNotSafeIsRefused(t *testing.T) {
 	}
 	newClientCerts(t, ClientCertsConfig{TrustDomains: mesh, Grants: []CertGrant{{ID: "spiffe://mesh/*", Scopes: []string{"x"}}}})
 }
-
-// What is taken for an id is one to the letter, and its domain is its host.
-func FuzzSPIFFEID(f *testing.F) {
-	for _, seed := range []string{"spiffe://mesh/a", "spiffe://mesh/a/../b", "spiffe://MESH/a", "spiffe://mesh:1/a", "spiffe://mesh/a?x#y", "spiffe:///a", "spiffe://a@b/c"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, id string) {
-		domain, err := trustDomainOf(id)
-		if err != nil {
-			return
-		}
-		u, err := url.Parse(id)
-		if err != nil || u.String() != id || u.Host != domain || u.Scheme != "spiffe" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path == "" ||
-			strings.Contains(u.Path, "//") || strings.HasSuffix(u.Path, "/") || u.JoinPath().Path != u.Path {
-			t.Errorf("%q: %q %v", id, domain, err)
-		}
-	})
-}

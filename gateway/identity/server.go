@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/inprocess"
 	"github.com/evenkeel/evenkeel/gateway/internal/access"
+	"github.com/evenkeel/evenkeel/gateway/internal/spiffe"
 )
 
 // ServerOptions returns the interceptors that establish a call's caller and
@@ -69,15 +69,15 @@ func newGuard(config Config) (*guard, error) {
 		skipAccess: config.SkipAccess,
 	}
 	for i, id := range config.TrustedPeers {
-		if _, err := parseSPIFFE(id); err != nil {
-			return nil, fmt.Errorf("identity: Config.TrustedPeers[%d]: %w", i, err)
+		if _, err := spiffe.TrustDomain(id); err != nil {
+			return nil, fmt.Errorf("identity: Config.TrustedPeers[%d]: %.200q: %w", i, id, err)
 		}
 		g.trusted[id] = true
 	}
 	for i, p := range config.AllowedPeers {
-		domain, err := parseSPIFFE(p.ID)
+		domain, err := spiffe.TrustDomain(p.ID)
 		if err != nil {
-			return nil, fmt.Errorf("identity: Config.AllowedPeers[%d].ID: %w", i, err)
+			return nil, fmt.Errorf("identity: Config.AllowedPeers[%d].ID: %.200q: %w", i, p.ID, err)
 		}
 		if g.allowed[p.ID] != nil {
 			return nil, fmt.Errorf("identity: Config.AllowedPeers[%d].ID: %q is there twice", i, p.ID)
@@ -230,21 +230,8 @@ func peerID(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("its certificate carries %d URI names; a SPIFFE id is exactly one", len(uris))
 	}
 	id := uris[0].String()
-	if _, err := parseSPIFFE(id); err != nil {
-		return "", err
+	if _, err := spiffe.TrustDomain(id); err != nil {
+		return "", fmt.Errorf("its id: %w", err)
 	}
 	return id, nil
-}
-
-// parseSPIFFE checks a SPIFFE id and returns its trust domain.
-func parseSPIFFE(id string) (domain string, err error) {
-	if len(id) > 2048 {
-		return "", fmt.Errorf("a SPIFFE id has at most 2048 bytes")
-	}
-	u, err := url.Parse(id)
-	if err != nil || u.Scheme != "spiffe" || u.Host == "" || u.Port() != "" || u.User != nil ||
-		u.RawQuery != "" || u.Fragment != "" || u.Path == "" || strings.HasSuffix(u.Path, "/") {
-		return "", fmt.Errorf("%q is not a SPIFFE id, spiffe://trust-domain/path", id)
-	}
-	return u.Host, nil
 }

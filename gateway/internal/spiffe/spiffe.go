@@ -1,4 +1,5 @@
-package auth
+// Package spiffe reads SPIFFE ids.
+package spiffe
 
 import (
 	"errors"
@@ -6,20 +7,20 @@ import (
 	"strings"
 )
 
-// maxSPIFFEBytes bounds an id, as the standard wants it to be accepted.
-const maxSPIFFEBytes = 2048
+// maxBytes bounds an id, as the standard wants it to be accepted.
+const maxBytes = 2048
 
-// trustDomainOf checks a SPIFFE id to the letter of the standard (SPIFFE-ID,
+// TrustDomain checks a SPIFFE id to the letter of the standard (SPIFFE-ID,
 // section 2) and returns its trust domain. There is one way to write an id, so
 // that two that are equal are the same.
-func trustDomainOf(id string) (domain string, err error) {
+func TrustDomain(id string) (domain string, err error) {
 	rest, ok := strings.CutPrefix(id, "spiffe://")
-	if !ok || len(id) > maxSPIFFEBytes {
+	if !ok || len(id) > maxBytes {
 		return "", errors.New("it is not a SPIFFE id, spiffe://trust-domain/path")
 	}
 	domain, path, hasPath := strings.Cut(rest, "/")
-	if !validTrustDomain(domain) {
-		return "", fmt.Errorf("%q is not a trust domain: lower-case letters, digits, `.`, `-` and `_`, at most 255", shortened(domain))
+	if !ValidDomain(domain) {
+		return "", fmt.Errorf("%.200q is not a trust domain: lower-case letters, digits, `.`, `-` and `_`, at most 255", domain)
 	}
 	if !hasPath {
 		return "", errors.New("it names a trust domain and nobody in it")
@@ -32,7 +33,8 @@ func trustDomainOf(id string) (domain string, err error) {
 	return domain, nil
 }
 
-func validTrustDomain(s string) bool { return s != "" && len(s) <= 255 && only(s, false) }
+// ValidDomain reports whether s can be a trust domain.
+func ValidDomain(s string) bool { return s != "" && len(s) <= 255 && only(s, false) }
 
 func only(s string, upper bool) bool {
 	return strings.IndexFunc(s, func(r rune) bool {
