@@ -26,9 +26,16 @@ func TestTheFrontDoorsConfigIsDocumented(t *testing.T) {
 	addStructs(t, structs, "", "../../gateway/config.go", "../../gateway/config_forms.go", "../../gateway/openapi.go")
 	addStructs(t, structs, "policy.", "../../gateway/policy/engine.go")
 	addStructs(t, structs, "ratelimit.", "../../gateway/ratelimit/limiter.go")
+	addStructs(t, structs, "", "../../gateway/mount.go")
+	addStructs(t, structs, "retry.", "../../gateway/retry/config.go") // with its Budget
+	addStructs(t, structs, "overload.", "../../gateway/overload/config.go")
 	var table strings.Builder
-	table.WriteString("\n| field | type | what it does |\n|---|---|---|\n")
+	const columns = "\n| field | type | what it does |\n|---|---|---|\n"
+	table.WriteString(columns)
 	describe(&table, structs, "Config", "")
+	table.WriteString("\n## What a service is mounted with\n\nThe fields of `gateway.Service`, and those of the limiter that it may have.\n" + columns)
+	describe(&table, structs, "Service", "")
+	describe(&table, structs, "overload.Config", "overload.Config.")
 
 	text, err := os.ReadFile(page)
 	if err != nil {
@@ -68,19 +75,32 @@ func addStructs(t *testing.T, to map[string]*ast.StructType, from string, paths 
 }
 
 // describe writes a row for each field of a struct, and of the structs in it and
-// behind it.
+// behind it. A field without a comment is under that of the one before it.
 func describe(w *strings.Builder, structs map[string]*ast.StructType, name, prefix string) {
+	from, _, _ := strings.Cut(name, ".")
+	if from == name {
+		from = ""
+	} else {
+		from += "."
+	}
+	doc := ""
 	for _, field := range structs[name].Fields.List {
 		var kind strings.Builder
 		_ = printer.Fprint(&kind, token.NewFileSet(), field.Type)
+		if field.Doc != nil {
+			doc = oneLine(field.Doc.Text())
+		}
+		below := strings.TrimPrefix(kind.String(), "*")
+		if structs[below] == nil {
+			below = from + below
+		}
 		for _, ident := range field.Names {
 			if !ident.IsExported() {
 				continue
 			}
-			below := strings.TrimPrefix(kind.String(), "*")
 			// One that may be nil, or is another package's, is told of itself, too.
-			if structs[below] == nil || below != kind.String() || strings.Contains(below, ".") {
-				fmt.Fprintf(w, "| `%s%s` | `%s` | %s |\n", prefix, ident.Name, kind.String(), oneLine(field.Doc.Text()))
+			if structs[below] == nil || strings.ContainsAny(kind.String(), "*.") {
+				fmt.Fprintf(w, "| `%s%s` | `%s` | %s |\n", prefix, ident.Name, kind.String(), doc)
 			}
 			if structs[below] != nil {
 				describe(w, structs, below, prefix+ident.Name+".")
