@@ -217,10 +217,9 @@ func (x *exchange) readAll(from io.Reader) *problem.Problem {
 	if _, inflated := from.(*gzipReader); inflated {
 		besides = inflaterBytes
 	}
-	defer x.releaseBody()
 	for {
 		if !x.holdBody(besides + cap(data)) {
-			return x.readFailed(os.ErrDeadlineExceeded)
+			return x.letGo()
 		}
 		n, err := limited.Read(data[len(data):cap(data)])
 		data = data[:len(data)+n]
@@ -228,10 +227,16 @@ func (x *exchange) readAll(from io.Reader) *problem.Problem {
 		case int64(len(data)) > limit || x.bytesIn.Load() > limit:
 			return x.tooLarge()
 		case errors.Is(err, io.EOF):
+			if x.bodyWait != nil && x.bodyWait.keep(int64(cap(data))) {
+				return x.letGo()
+			}
 			x.bodyIsRead()
 			x.body = data
 			return nil
 		case err != nil:
+			if x.bodyWait != nil && x.bodyWait.done() {
+				return x.letGo()
+			}
 			return x.readFailed(err)
 		case len(data) == cap(data):
 			data = slices.Grow(data, 1)
@@ -243,34 +248,32 @@ func (x *exchange) readAll(from io.Reader) *problem.Problem {
 const inflaterBytes = 48 << 10
 
 // holdBody says how much is held of a body whose end has not come. It returns
-// false if it will not come: the caller was let go.
+// false if no more of it is taken: the caller was let go.
 func (x *exchange) holdBody(bytes int) bool {
 	if bytes < heldSmall {
 		return true
 	}
 	if x.bodyWait == nil {
-		x.bodyWait = &wait{all: x.gateway.waiting, letGo: x.letGoOfBody}
+		x.bodyWait = &wait{all: x.gateway.waiting, letGo: func() { x.setReadDeadline(longAgo) }}
 	}
-	return x.bodyWait.hold(int64(bytes))
+	return x.bodyWait.take(int64(bytes))
 }
 
-// letGoOfBody makes whoever reads the body stop.
-func (x *exchange) letGoOfBody() {
-	if x.inbox != nil {
-		x.inbox.cut()
-		return
-	}
-	x.setReadDeadline(longAgo)
+// letGo answers for a body that is not taken.
+func (x *exchange) letGo() *problem.Problem {
+	x.reason = letGoReason
+	x.leaveBody()
+	return letGo()
 }
 
-func (x *exchange) releaseBody() {
-	if x.bodyWait != nil && x.bodyWait.done() {
-		x.reason = letGoReason
-	}
+func letGo() *problem.Problem {
+	p := problem.New(http.StatusServiceUnavailable, codes.Unavailable, "more is held for callers than can be; try again later")
+	p.RetryAfter = time.Second
+	return p
 }
 
 // letGoReason stands in the log for one who was let go, see waiting.
-const letGoReason = "let go: the callers who keep the gateway waiting make it hold too much"
+const letGoReason = "let go: more is held for callers than Limits.HeldBytes"
 
 func (x *exchange) readFailed(err error) *problem.Problem {
 	x.reason = "the body could not be read"

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -54,7 +53,7 @@ func (x *exchange) openInbox() *problem.Problem {
 	}
 	b := &inbox{x: x, from: inflated}
 	b.dec = json.NewDecoder(b.source())
-	x.inbox = b
+	x.inbox, x.bodyWait = b, &wait{all: x.gateway.waiting, letGo: b.cut}
 	return nil
 }
 
@@ -138,8 +137,8 @@ func (b *inbox) patience() time.Time {
 func (b *inbox) value(msg protoreflect.Message) (*problem.Problem, error) {
 	var value json.RawMessage
 	err := b.dec.Decode(&value)
-	if b.x.bodyWait != nil {
-		b.x.bodyWait.done()
+	if b.x.bodyWait.keep(int64(len(value))) {
+		b.failed = errLetGo
 	}
 	switch {
 	case b.failed != nil:
@@ -200,6 +199,8 @@ func (b *inbox) chunk(msg protoreflect.Message) (*problem.Problem, error) {
 // problemFor says what an error of reading is.
 func (b *inbox) problemFor(err error) *problem.Problem {
 	switch {
+	case errors.Is(err, errLetGo):
+		return letGo()
 	case errors.Is(err, errTooLarge):
 		return tooLarge(b.x.gateway.config.Limits.BodyBytes)
 	case b.x.gateway.streams.Err() != nil:
@@ -211,7 +212,10 @@ func (b *inbox) problemFor(err error) *problem.Problem {
 	}
 }
 
-var errTooLarge = errors.New("a message of the stream is too large")
+var (
+	errTooLarge = errors.New("a message of the stream is too large")
+	errLetGo    = errors.New(letGoReason)
+)
 
 // source is what the JSON decoder reads from. It lets no more through than one
 // message may have.
@@ -224,7 +228,7 @@ func (b *inbox) source() io.Reader {
 			return 0, b.failed
 		}
 		if !b.x.holdBody(int(b.total - b.dec.InputOffset())) {
-			b.failed = os.ErrDeadlineExceeded
+			b.failed = errLetGo
 			return 0, b.failed
 		}
 		n, err := b.from.Read(p[:min(int64(len(p)), left)])

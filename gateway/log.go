@@ -27,6 +27,9 @@ func (x *exchange) finish() {
 	if x.inbox != nil {
 		x.inbox.close()
 	}
+	if x.bodyWait != nil {
+		x.bodyWait.close()
+	}
 	if x.writer.letGo {
 		x.reason = letGoReason
 	}

@@ -72,7 +72,7 @@ func (x *exchange) rejected() telemetry.Reason {
 		return telemetry.MethodNotAllowed
 	case status == http.StatusTooManyRequests:
 		return telemetry.RateLimited
-	case status == http.StatusServiceUnavailable && x.reason == overloadReason:
+	case status == http.StatusServiceUnavailable && (x.reason == overloadReason || x.reason == letGoReason):
 		return telemetry.Overloaded
 	case status >= http.StatusInternalServerError:
 		return telemetry.Unavailable

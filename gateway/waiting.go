@@ -13,31 +13,36 @@ const (
 	heldSmall = 4 << 10
 )
 
-// waiting bounds what is held for callers who keep the gateway waiting: answers
-// that they do not take, and bodies whose end does not come. Each of these is
-// bounded, and so is its time, but there may be as many as there are connections
-// and streams. Where more than most is held for all, who has kept the gateway
-// waiting for longest is let go: at once if it is twice as much, and otherwise
-// as soon as that is longer than waitPatience, so that callers who only come at
-// the same time are served.
+// waiting bounds what is held for all callers together: answers that they do not
+// take, and bodies, from when they begin until their calls have ended. Each of
+// these is bounded, and so is its time, but there may be as many as there are
+// connections and streams.
+//
+// Where more than most is held for callers who keep the gateway waiting, the one
+// who has done so for longest is let go: at once if it is twice as much, and
+// otherwise as soon as that is longer than waitPatience, so that callers who only
+// come at the same time are served. Where twice as much is held in all, no more
+// is taken of bodies: what is held for calls that the backend works on cannot be
+// let go.
 type waiting struct {
 	most int64
 
-	mu    sync.Mutex // guards what follows, and the waits in the ring
-	held  int64
-	ring  wait // of the waits, the longest first, behind the one that stands for none
-	timer *time.Timer
+	mu      sync.Mutex // guards what follows, and the waits in the ring
+	held    int64      // for callers who are waited for
+	calling int64      // for those who wait for the backend
+	ring    wait       // of the waits, the longest first, behind the one that stands for none
+	timer   *time.Timer
 }
 
-// wait is for one caller, one time after the other. It is used by one goroutine
-// at a time.
+// wait is for one caller, one time after the other.
 type wait struct {
 	all *waiting
 	// letGo ends the wait from outside: what is waited for fails.
 	letGo func()
 
-	prev, next *wait // nil while there is nothing to wait for
-	bytes      int64
+	prev, next *wait  // nil while there is nothing to wait for
+	bytes      int64  // that are counted
+	in         *int64 // where they are; nil for nowhere
 	since      time.Time
 	gone       bool
 	letting    sync.Mutex // held while letGo is called
@@ -62,10 +67,8 @@ func (w *wait) hold(bytes int64) bool {
 	if w.next == nil {
 		w.prev, w.next, w.since = a.ring.prev, &a.ring, time.Now()
 		w.prev.next, a.ring.prev = w, w
-		w.bytes = 0
 	}
-	a.held += bytes - w.bytes
-	w.bytes = bytes
+	a.count(w, &a.held, bytes)
 	over := a.held > a.most
 	a.mu.Unlock()
 	if over {
@@ -74,13 +77,44 @@ func (w *wait) hold(bytes int64) bool {
 	return true
 }
 
-// done ends a wait, if one has begun, and reports whether the caller was let go.
-// After it, letGo is not called.
-func (w *wait) done() (gone bool) {
-	w.all.mu.Lock()
-	if w.next != nil {
-		w.all.remove(w)
+// take is hold, for what may be refused.
+func (w *wait) take(bytes int64) bool {
+	a := w.all
+	a.mu.Lock()
+	if others := a.held + a.calling - w.bytes; others > 0 && others+bytes > 2*a.most {
+		a.remove(w)
+		w.gone = true
 	}
+	a.mu.Unlock()
+	return w.hold(bytes)
+}
+
+// keep says that it is the backend that is waited for, and how much is held
+// meanwhile. It reports whether the caller was let go before.
+func (w *wait) keep(bytes int64) (gone bool) {
+	return w.end(func() {
+		w.all.remove(w)
+		if bytes >= heldSmall && !w.gone {
+			w.all.count(w, &w.all.calling, bytes)
+		}
+	})
+}
+
+// done says that nothing is held any more. It reports whether the caller was let
+// go. After it, letGo is not called.
+func (w *wait) done() (gone bool) { return w.end(func() { w.all.remove(w) }) }
+
+// close is done, for good.
+func (w *wait) close() {
+	w.end(func() {
+		w.all.remove(w)
+		w.gone = true
+	})
+}
+
+func (w *wait) end(how func()) (gone bool) {
+	w.all.mu.Lock()
+	how()
 	gone = w.gone
 	w.all.mu.Unlock()
 	if gone {
@@ -90,11 +124,30 @@ func (w *wait) done() (gone bool) {
 	return gone
 }
 
-// remove takes a wait out. The lock is held.
+// The lock is held while these are called.
+
+// count says where how many bytes are counted from now on.
+func (a *waiting) count(w *wait, in *int64, bytes int64) {
+	if w.in != nil {
+		*w.in -= w.bytes
+	}
+	*in += bytes
+	w.in, w.bytes = in, bytes
+}
+
+func (a *waiting) unlink(w *wait) {
+	if w.next != nil {
+		w.prev.next, w.next.prev = w.next, w.prev
+		w.prev, w.next = nil, nil
+	}
+}
+
 func (a *waiting) remove(w *wait) {
-	w.prev.next, w.next.prev = w.next, w.prev
-	w.prev, w.next = nil, nil
-	a.held -= w.bytes
+	a.unlink(w)
+	if w.in != nil {
+		*w.in -= w.bytes
+	}
+	w.in, w.bytes = nil, 0
 }
 
 // relieve lets callers go until what is held is within its bounds.
@@ -105,8 +158,8 @@ func (a *waiting) relieve() {
 	}
 }
 
-// longest returns who is to be let go, or nil. Who alone is waited for stays:
-// one answer may be larger than all is meant to be.
+// longest returns who is to be let go, or nil. Who alone is waited for stays: one
+// answer may be larger than all are meant to be.
 func (a *waiting) longest() *wait {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -132,3 +132,40 @@ func TestNobodyIsLetGoWhoIsNotWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+// TestWhatBackendsWorkOnCountsAgainstBodiesOnly: it cannot be let go, and who takes
+// its answer is not to pay for it.
+func TestWhatBackendsWorkOnCountsAgainstBodiesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const unit = heldSmall
+		var gone []string
+		a := newWaiting(100 * unit)
+		working, body, answer := keep(a, "working", &gone), keep(a, "body", &gone), keep(a, "answer", &gone)
+		if !working.take(150*unit) || working.keep(150*unit) {
+			t.Error("one body alone is not taken")
+		}
+		if !body.take(50 * unit) {
+			t.Error("a body for which there is room is not taken")
+		}
+		if body.take(51*unit) || body.take(1) {
+			t.Error("a body is taken for which there is no room")
+		}
+		if !body.done() {
+			t.Error("a body that was refused goes on")
+		}
+		if !answer.hold(90 * unit) {
+			t.Error("an answer is refused")
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		wantGone(t, gone)
+		answer.done()
+		working.close()
+		if another := keep(a, "another", &gone); !another.take(200*unit) || another.keep(10) || a.held != 0 || a.calling != 0 {
+			t.Errorf("%d and %d bytes are held", a.held, a.calling)
+		}
+		if working.take(unit) {
+			t.Error("one that has ended begins anew")
+		}
+	})
+}
