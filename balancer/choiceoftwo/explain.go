@@ -111,7 +111,7 @@ type Decision struct {
 	ReadyEndpoints      int     `json:"readyEndpoints"`      // how many there were to choose from
 	TypicalPerRequestMs float64 `json:"typicalPerRequestMs"` // of the fleet
 	// SpareCalls are added to every queue: as many as a server works on at once, as
-	// far as the fleet is idle.
+	// far as the fleet is idle. They are multiplied by CertainPerRequestMs.
 	SpareCalls float64 `json:"spareCalls"`
 	// FiltersIgnored: the thresholds would have left too few endpoints, so that
 	// none was passed over by them (see Config.PanicThreshold).
@@ -147,7 +147,7 @@ const (
 
 // Candidate is an endpoint that was looked at, and its cost taken apart:
 //
-//	costMs = max(perRequestMs x (queueCalls + 1 + unseenCalls + spareCalls), silenceMs) x errorPenaltyFactor + distanceCostMs
+//	costMs = max(perRequestMs x (queueCalls + 1 + unseenCalls) + certainPerRequestMs x spareCalls, silenceMs) x errorPenaltyFactor + distanceCostMs
 //
 // where all but the distance is divided by the weight if WeightApplied says so.
 type Candidate struct {
@@ -171,6 +171,8 @@ type Candidate struct {
 	PerRequestFrom         string   `json:"perRequestFrom"`
 	PerRequestAgeMs        *float64 `json:"perRequestAgeMs,omitempty"`
 	PerRequestKnownPercent float64  `json:"perRequestKnownPercent"`
+	// CertainPerRequestMs is nearer to what is typical, as far as the difference may be chance.
+	CertainPerRequestMs float64 `json:"certainPerRequestMs"`
 
 	// Queue is how many calls are expected to be before this one. It is made from
 	// "reported in-flight", "reported utilization" or "own in-flight".
@@ -251,7 +253,8 @@ func candidate(l *choice.Look) Candidate {
 		DistanceMs: l.Distance / 1e6, DistanceCostMs: l.ByDistance / 1e6,
 		PerRequestMs: l.PerRequest / 1e6, PerRequestFrom: sources[l.PerRequestFrom],
 		PerRequestAgeMs: known(float64(l.PerRequestAge), 1e-6), PerRequestKnownPercent: 100 * l.PerRequestKnown,
-		QueueCalls: l.Queue, UnseenCalls: l.Unseen, QueueFrom: sources[l.QueueFrom],
+		CertainPerRequestMs: l.Certain / 1e6,
+		QueueCalls:          l.Queue, UnseenCalls: l.Unseen, QueueFrom: sources[l.QueueFrom],
 		OwnInFlightCalls: l.Own, OthersInFlightCalls: l.Others,
 		ReportedInFlightCalls: known(l.InFlight, 1), UsualInFlightCalls: known(l.Usual, 1),
 		OwnAtReportCalls: l.OwnThen, UtilizationPercent: known(l.Utilization, 100),

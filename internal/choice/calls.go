@@ -290,6 +290,9 @@ func (e *Endpoint) combine(o *outlook) {
 	d2 := d * d * requests
 	e.logPerRequest = prior + d*d2/(d2+chance)
 	e.known.perRequest = float32(exp(prior + counted*(e.logPerRequest-prior)))
+	d = e.logPerRequest - prior
+	d2 = d * d * requests
+	e.known.certain = float32(exp(prior + counted*d*d2/(d2+doubtful*chance)))
 	e.known.perRequestAt = o.now
 }
 
@@ -302,6 +305,10 @@ const counted = 0.75
 // chance is the square of by how much, as a logarithm, one request says wrong
 // what its server takes for it.
 const chance = 2
+
+// doubtful is how many times as much as chance could make of it a difference must be
+// to be beyond doubt.
+const doubtful = 12
 
 // expectQueue sets how many calls are usually at the endpoint: as many as the
 // latency of this client's calls tells, once there were some. Counts of late

@@ -39,7 +39,7 @@ func (o *outlook) fade(at int64) float64 {
 
 // cost is the time, in nanoseconds, that one more call is expected to take:
 //
-//	max(per-request time x (queue + 1 + spare), silence) x error penalty
+//	max(per-request time x (queue + 1) + certain per-request time x spare, silence) x error penalty
 //
 // A pick adds to the queue what may have come since it was heard of.
 func (e *Endpoint) cost(o *outlook, f *facts) float64 {
@@ -56,7 +56,10 @@ func (e *Endpoint) cost(o *outlook, f *facts) float64 {
 func (e *Endpoint) estimate(o *outlook, f *facts, own, unseen float64) (cost, queue float64) {
 	perRequest := o.perRequest(f)
 	queue = o.queue(f, own, perRequest)
-	cost = perRequest * (queue + 1 + unseen + o.spare)
+	cost = perRequest * (queue + 1 + unseen)
+	if o.spare > 0 {
+		cost += o.certain(f) * o.spare
+	}
 	if own > 0 {
 		// A call that has waited this long is likely to wait as long again.
 		cost = max(cost, float64(e.silence(o.now)))
@@ -69,6 +72,11 @@ func penalty(rate float64) float64 { return 1 + errorPenalty*rate/(1.01-rate) }
 
 func (o *outlook) perRequest(f *facts) float64 {
 	return o.prior + o.fade(f.perRequestAt)*(float64(f.perRequest)-o.prior)
+}
+
+// certain is the per-request time as far as it is beyond doubt.
+func (o *outlook) certain(f *facts) float64 {
+	return o.prior + o.fade(f.perRequestAt)*(float64(f.certain)-o.prior)
 }
 
 // queue is how many calls are expected to be before a new one. It is never

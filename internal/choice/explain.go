@@ -25,6 +25,7 @@ type Look struct {
 	Expected   float64 // the same, but for its weight and its distance
 
 	PerRequest      float64
+	Certain         float64 // of PerRequest, what is beyond doubt
 	PerRequestFrom  Source
 	PerRequestKnown float64 // how much of it is known; the rest is what is typical
 	PerRequestAge   int64
@@ -89,7 +90,7 @@ func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, c *candidate, weig
 	l := Look{
 		Index: c.index, PassedOver: c.passedOver, Best: true,
 		Cost: c.cost, Expected: expected * penalty(o.errorRate(f)),
-		PerRequest: perRequest, PerRequestKnown: o.fade(f.perRequestAt), PerRequestAge: o.age(f.perRequestAt),
+		PerRequest: perRequest, Certain: o.certain(f), PerRequestKnown: o.fade(f.perRequestAt), PerRequestAge: o.age(f.perRequestAt),
 		Queue: queue, Unseen: c.unseen, QueueFrom: OwnCallsInFlight,
 		Own: int(own), Others: o.others, InFlight: -1, Usual: -1,
 		Reported: o.fade(f.reportedAt), ReportAge: o.age(f.reportedAt),

@@ -10,7 +10,8 @@ import (
 type facts struct {
 	perRequest   float32 // ns that one queued request adds to the latency
 	inFlightMean float32 // how many are usually there
-	perRequestAt int64
+	certain      float32 // the same, as far as it is beyond doubt that it is not what is typical
+	perRequestAt int64   // of both
 
 	// What the server said of itself, all at reportedAt.
 	inFlight          float32
@@ -33,6 +34,7 @@ var nothingKnown = facts{utilization: -1, rps: -1, inFlight: -1}
 type published struct {
 	pace       atomic.Uint64 // perRequest and inFlightMean
 	paceAt     atomic.Int64
+	certain    atomic.Uint32
 	queue      atomic.Uint64 // inFlight and ownThen
 	reportedAt atomic.Int64
 
@@ -60,6 +62,9 @@ func (p *published) store(old, f *facts, window int64) {
 	}
 	if age := f.perRequestAt - p.paceAt.Load(); age < 0 || age > window>>paceSlack {
 		p.paceAt.Store(f.perRequestAt)
+	}
+	if f.certain != old.certain {
+		p.certain.Store(math.Float32bits(f.certain))
 	}
 	if f.inFlight != old.inFlight || f.ownThen != old.ownThen {
 		p.queue.Store(twoFloats(f.inFlight, f.ownThen))
@@ -96,6 +101,7 @@ func (p *published) init() {
 // loadCost reads what the cost of an endpoint without errors is computed from.
 func (p *published) loadCost(f *facts) {
 	f.perRequest, f.inFlightMean = floats(p.pace.Load())
+	f.certain = math.Float32frombits(p.certain.Load())
 	f.perRequestAt = p.paceAt.Load()
 	f.inFlight, f.ownThen = floats(p.queue.Load())
 	f.reportedAt = p.reportedAt.Load()

@@ -6,11 +6,14 @@ package choice
 // one with none. So to every queue as many calls are added as are served at once
 // where the fleet is idle, fewer the busier it is, and none where it is full:
 // then only the queue tells which server has room, and the line is right.
+//
+// They count by how slow a server is beyond doubt: of servers that are alike, it is the
+// queues that are to tell, not what chance makes of their speeds.
 const (
-	// spareSteepness says how fast that falls: so many times the sixth power of the
+	// spareSteepness says how fast that falls: so many times the eighth power of the
 	// part of the fleet's capacity that is free. At half of the load it is half of
-	// what is served at once, at 70 % a fortieth.
-	spareSteepness = 32
+	// what is served at once, at 60 % a twelfth.
+	spareSteepness = 128
 	// enoughVacancies is over how many looks at the fleet the two are averaged.
 	enoughVacancies = 50
 )
@@ -51,7 +54,9 @@ func (s *spare) learn(v *vacancy) float64 {
 	s.free.add(max(1-v.requests/v.capacity, 0), 1, enoughVacancies)
 	s.atOnce.add(v.inFlight/v.utilization, 1, enoughVacancies)
 	free, atOnce := s.free.value, s.atOnce.value
+	free2 := free * free
+	free4 := free2 * free2
 	// Of those in flight some wait: as many as in a queue of one worker, at most.
 	served := free * atOnce
-	return max(min(spareSteepness*free*free*free*free*free*free*atOnce, served-1), 0)
+	return max(min(spareSteepness*free4*free4*atOnce, served-1), 0)
 }

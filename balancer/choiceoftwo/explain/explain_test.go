@@ -64,7 +64,7 @@ func decisions() []*choiceoftwo.Decision {
 	idle := make(choiceoftwo.OthersPassed, fresh, draining)
 	idle.SpareCalls = 0.5
 	for i := range idle.Candidates {
-		idle.Candidates[i].CostMs = 21.6
+		idle.Candidates[i].CostMs, idle.Candidates[i].CertainPerRequestMs = 21.8, 12.4
 	}
 	passed := draining
 	passed.Verdict = choiceoftwo.Won

@@ -44,17 +44,18 @@ func verdict(c *choiceoftwo.Candidate) string {
 // sum is how the cost comes about.
 func sum(c *choiceoftwo.Candidate, d *choiceoftwo.Decision) string {
 	s := fmt.Sprintf("%s = ", span(c.CostMs))
-	if byQueue := c.PerRequestMs * (c.QueueCalls + c.UnseenCalls + d.SpareCalls + 1); c.SilenceMs > byQueue {
+	bySpare := c.CertainPerRequestMs * d.SpareCalls
+	if byQueue := c.PerRequestMs*(c.QueueCalls+c.UnseenCalls+1) + bySpare; c.SilenceMs > byQueue {
 		s += span(c.SilenceMs) + " of silence"
 	} else {
 		s += fmt.Sprintf("%s per request x (%s queued", span(c.PerRequestMs), count(c.QueueCalls))
 		if c.UnseenCalls > 0 {
 			s += fmt.Sprintf(" + %s unseen", count(c.UnseenCalls))
 		}
-		if d.SpareCalls > 0 {
-			s += fmt.Sprintf(" + %s spare", count(d.SpareCalls))
-		}
 		s += " + 1)"
+		if bySpare > 0 {
+			s += fmt.Sprintf(" + %s for what it takes when idle", span(bySpare))
+		}
 	}
 	if c.ErrorPenaltyFactor > 1 {
 		s += fmt.Sprintf(" x %.3g for errors", c.ErrorPenaltyFactor)
