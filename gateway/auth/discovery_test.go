@@ -214,6 +214,25 @@ func TestAFloodOfUnknownKeysAsksAProviderOncePerCoolDown(t *testing.T) {
 	}
 }
 
+func TestAProviderIsAskedBelowItsIssuer(t *testing.T) {
+	for issuer, at := range map[string]string{
+		"https://id.test":           "https://id.test/.well-known/openid-configuration",
+		"https://id.test/":          "https://id.test/.well-known/openid-configuration",
+		"https://id.test/tenant/v2": "https://id.test/tenant/v2/.well-known/openid-configuration",
+	} {
+		p := &provider{pages: map[string]string{at: metadataOf(issuer, "https://keys.test/a"), "https://keys.test/a": string(ecKeys("k1"))}}
+		j, err := NewOIDC(JWTConfig{Issuer: issuer, Audiences: []string{testAudience}, Client: &http.Client{Transport: p}, Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := sign(t, "ES256", claimsNow("iss", issuer), "kid", "k1")
+		if _, err := j.Verify(t.Context(), token); err != nil || p.fetches[0] != at {
+			t.Errorf("%s: %v, asked %v", issuer, err, p.fetches)
+		}
+		_ = j.Close()
+	}
+}
+
 func TestAProviderIsRefusedThatCannotBeOne(t *testing.T) {
 	for want, config := range map[string]JWTConfig{
 		"JWKSURL: must be empty":        {Issuer: testIssuer, Audiences: []string{"a"}, JWKSURL: "https://x.test"},
