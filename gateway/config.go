@@ -185,8 +185,9 @@ type Limits struct {
 	// it, those are let go who have kept it waiting for longest, which is for
 	// more than a second; and beyond twice as much, also those who have for less.
 	// With the bodies of calls that the backends work on it is twice as much at
-	// most: others are answered 503. 1 MiB to 1 TiB; default 256 MiB, or 16 times
-	// BodyBytes if that is more.
+	// most: others are answered 503. Set it higher where many callers download
+	// slowly at once: each of their streams counts. 1 MiB to 1 TiB; default
+	// 256 MiB, or 16 times BodyBytes if that is more.
 	HeldBytes int64
 }
 
