@@ -142,6 +142,7 @@ func drainWithAStream(t *testing.T, over, accept, end string, delay time.Duratio
 	if err != nil {
 		t.Fatal(err)
 	}
+	synctest.Wait() // until its first message is there
 	start := time.Now()
 	r.stop()
 	body, err := io.ReadAll(resp.Body)
