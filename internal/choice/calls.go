@@ -285,6 +285,7 @@ func (e *Endpoint) combine(o *outlook) {
 		logPerRequest, requests = seen.logLatency.value-seen.logQueue.value, seen.logLatency.samples
 		e.perRequestFrom = FromCalls
 	}
+	logPerRequest = max(min(logPerRequest, logLongest), -logLongest)
 	prior := e.group.suppose(logPerRequest)
 	d := logPerRequest - prior
 	d2 := d * d * requests

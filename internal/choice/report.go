@@ -60,14 +60,14 @@ func (e *Endpoint) report(o *outlook, r *Report, enough float64) (news bool) {
 	e.lastReport = *r
 	known := o.fade(k.reportedAt)
 	if valid(r.Utilization) {
-		k.utilization = float32(min(r.Utilization, math.MaxFloat32))
-		if most := o.params.UtilizationThreshold; most > 0 && r.Utilization > most {
+		k.utilization = float32(min(r.Utilization, mostSaid))
+		if threshold := o.params.UtilizationThreshold; threshold > 0 && r.Utilization > threshold {
 			e.unsettle()
 		}
 		news = r.Utilization >= minUtilization && valid(r.RPS) && r.RPS > 0
 	}
 	if valid(r.RPS) {
-		k.rps = float32(min(r.RPS, math.MaxFloat32))
+		k.rps = float32(min(r.RPS, mostSaid))
 	}
 	if r.RPS > 0 && valid(r.EPS) {
 		if k.reportedErrorRate = float32(min(r.EPS/r.RPS, 1)); k.reportedErrorRate > 0 {
@@ -75,7 +75,7 @@ func (e *Endpoint) report(o *outlook, r *Report, enough float64) (news bool) {
 		}
 	}
 	if valid(r.InFlight) {
-		n := min(r.InFlight, math.MaxFloat32)
+		n := min(r.InFlight, mostSaid)
 		e.inFlightMean.add(n, known, enough)
 		k.inFlight = float32(n)
 	} else if valid(r.Utilization) && k.inFlight < 0 {
@@ -103,6 +103,10 @@ const (
 )
 
 func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
+
+// mostSaid is what nothing exceeds that a server can say of itself. What says more is broken,
+// or lies; what is made of it, also for others, is to remain a number.
+const mostSaid = 1e12
 
 // reportIfWorse takes in a report that came with a failure, unless it would
 // make the endpoint look better. The caller holds e.mu.
@@ -170,8 +174,10 @@ type capacity struct {
 const (
 	// minUtilization: below it the ratio is noise.
 	minUtilization = 0.01
-	// longest, in ns, is what nothing takes: it bounds what may be said.
-	longest = 1e18
+	// longest, in ns, is what nothing takes, and 1/longest what all takes: they bound
+	// what can be made of what is said.
+	longest    = 1e18
+	logLongest = 18 * math.Ln10
 	// window is what a report is presumed to be about, in seconds.
 	window = 1
 	// enoughCapacity and enoughDeviations are over how many reports and calls
@@ -183,12 +189,12 @@ const (
 	believable = 0.1
 )
 
-// report takes in what a server says; near idle it is not worth anything.
+// report takes in what a server says of a time in which it was not idle.
 func (c *capacity) report(utilization, rps, known float64) {
 	// The means are taken before the ratio: where requests are few, some of the
 	// shortest times have hardly any, and would look like those of a slow server.
-	c.utilization.add(utilization, known, enoughCapacity)
-	c.rps.add(rps, known, enoughCapacity)
+	c.utilization.add(min(utilization, mostSaid), known, enoughCapacity)
+	c.rps.add(min(rps, mostSaid), known, enoughCapacity)
 	c.perUnit = min(c.utilization.value/c.rps.value*1e9, longest)
 	c.logPerUnit = log(c.perUnit)
 }
