@@ -38,6 +38,30 @@ func TestRememberedCostsChooseAsCostsDo(t *testing.T) {
 	}
 }
 
+// What is remembered is what is compared: one that is remembered for cheap is preferred.
+func TestOnlyTheCheapestOfThoseRememberedIsLookedAt(t *testing.T) {
+	f, now := hurriedFleet(t, 20)
+	f.due(now) // as the first pick is: it finds out where in the fleet each one is
+	l := &f.group.fresh
+	newest := l.added.Load()
+	for k := range uint64(4) {
+		if cost := l.ring[(newest-1-k)%freshRing].cost.load(); cost <= 0 {
+			t.Fatalf("of one that answered a moment ago the cost %v is remembered", cost)
+		}
+	}
+	third := &l.ring[(newest-3)%freshRing]
+	third.cost.store(1)
+	o := f.group.outlook(now + 1000)
+	var best candidate
+	slot := f.freshest(&o, newRandom(1), &best)
+	if &l.ring[slot] != third || f.endpoints[best.index] != third.endpoint.Load() {
+		t.Errorf("endpoint %d is preferred to one of which the cost 1 is remembered", best.index)
+	}
+	if best.cost == 1 {
+		t.Error("it is not looked at, but has the cost that is remembered")
+	}
+}
+
 func (l *freshList) copy() (endpoints [freshRing]*Endpoint) {
 	for i := range l.ring {
 		endpoints[i] = l.ring[i].endpoint.Load()
