@@ -51,9 +51,8 @@ func (e *Endpoint) View(now int64) View {
 	if v.Weight < 0.9 { // those a moment younger than others are not held back
 		v.HeldBack |= Warmup
 	}
-	if s := e.silence(now); s > int64(time.Second) {
-		perRequest := o.perRequest(&f)
-		if float64(s) >= perRequest*(o.queue(&f, float64(own), perRequest)+1) {
+	if s := e.silence(now); s > int64(time.Second) { // and it is that which makes the cost
+		if cost, _ := e.estimate(&o, &f, float64(own), 0); float64(s) >= cost {
 			v.HeldBack |= Silent
 		}
 	}
