@@ -74,7 +74,7 @@ func (o *outlook) perRequest(f *facts) float64 {
 	return o.prior + o.fade(f.perRequestAt)*(float64(f.perRequest)-o.prior)
 }
 
-// certain is the per-request time as far as it is beyond doubt.
+// certain is the per-request time as far as it is beyond doubt; the rest is what is typical.
 func (o *outlook) certain(f *facts) float64 {
 	return o.prior + o.fade(f.perRequestAt)*(float64(f.certain)-o.prior)
 }

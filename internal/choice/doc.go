@@ -6,19 +6,22 @@
 // source of random numbers. The same events, times and random numbers give the
 // same picks.
 //
-//	group := choice.NewGroup(params)
+//	group := choice.NewGroup(params, false)
 //	a, b := group.NewEndpoint(now), group.NewEndpoint(now)
 //	fleet := group.NewFleet([]*choice.Endpoint{a, b})
 //
 //	i := fleet.Pick(now, random)
 //	call := fleet.Endpoint(i).Begin(now, false)
 //	// … the call runs …
-//	fleet.Endpoint(i).End(later, call, choice.Outcome{Kind: choice.Answered, OK: true})
+//	fleet.Endpoint(i).End(later, call, &choice.Outcome{Kind: choice.Answered, OK: true})
 //
 // What an endpoint is compared on is its cost: the time that one more call is
 // expected to take there (cost.go). What is known of it (endpoint.go) comes
-// from its calls (calls.go) and from what it reports of itself (report.go).
-// Which endpoints are looked at, and which are passed over, is in fleet.go.
+// from its calls (calls.go, a few at a time: lesson.go) and from what it reports of
+// itself (report.go); what is published of it for picks is in facts.go. What is known of
+// all together is in group.go: how fast news grows old (news.go), and whether there are
+// workers to spare (spare.go). Which endpoints are looked at, and which are passed over, is
+// in fleet.go; those that answered last are in fresh.go.
 //
 // Sources: Netflix, "Rethinking Netflix's Edge Load Balancing" (2018), for the
 // choice of two over health, utilization and in-flight, probation, warmup and

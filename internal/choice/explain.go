@@ -25,7 +25,7 @@ type Look struct {
 	Expected   float64 // the same, but for its weight and its distance
 
 	PerRequest      float64
-	Certain         float64 // of PerRequest, what is beyond doubt
+	Certain         float64 // PerRequest, but what is typical as far as the difference may be chance
 	PerRequestFrom  Source
 	PerRequestKnown float64 // how much of it is known; the rest is what is typical
 	PerRequestAge   int64
@@ -64,7 +64,8 @@ const (
 	OwnCallsInFlight               // this client's in-flight count, and what others usually have
 )
 
-// Explain chooses as Choose does, and says why. It allocates, and it takes the locks
+// Explain chooses as Choose does, and says why. But where answers come so fast that Choose
+// goes by what costs were then, it looks at what they are now. It allocates, and it takes the locks
 // of the endpoints that it looks at: it is for a pick now and then.
 func (f *Fleet) Explain(now int64, random Random) (Choice, *Explanation) {
 	x := &Explanation{Ready: len(f.endpoints)}

@@ -9,9 +9,9 @@ import (
 // negative number "unknown".
 type facts struct {
 	perRequest   float32 // ns that one queued request adds to the latency
-	inFlightMean float32 // how many are usually there
-	certain      float32 // the same, as far as it is beyond doubt that it is not what is typical
+	certain      float32 // the same, but what is typical as far as the difference may be chance
 	perRequestAt int64   // of both
+	inFlightMean float32 // how many are usually there
 
 	// What the server said of itself, all at reportedAt.
 	inFlight          float32
@@ -29,7 +29,7 @@ var nothingKnown = facts{utilization: -1, rps: -1, inFlight: -1}
 
 // published holds facts for readers that take no lock. Words are read one by
 // one, so a reader may see an update half done; each word is valid alone. An
-// atomic store is not cheap, so what changes together shares a word: four of
+// atomic store is not cheap, so what changes together shares a word: five of
 // them are written by an answer, and read by a pick.
 type published struct {
 	pace       atomic.Uint64 // perRequest and inFlightMean

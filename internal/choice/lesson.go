@@ -3,7 +3,8 @@ package choice
 // lesson is what calls have taught that is yet to be learned. What is learned of
 // takes logarithms and divisions, longer than all else that the end of a call
 // costs, and calls that end within a moment teach it as well together as one by one:
-// nothing that they say is lost, it is only heeded some calls later.
+// nothing that they say is lost, it is only heeded some calls later. If there are none
+// for a while, it waits for the next answer.
 type lesson struct {
 	// latency and queue are the products of the latencies, in ns, and of the queues,
 	// each itself included, of that many calls: the logarithm of a product is the sum
@@ -17,7 +18,9 @@ type lesson struct {
 }
 
 const (
-	// lessonCalls and lessonTime, in ns, are how much may be put off.
+	// lessonCalls and lessonTime, in ns, are how much may be put off: a lesson is
+	// learned at the first answer that makes it as many calls, or comes as long after
+	// the last lesson.
 	lessonCalls = 8
 	lessonTime  = int64(1e6)
 )

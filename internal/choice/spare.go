@@ -56,7 +56,8 @@ func (s *spare) learn(v *vacancy) float64 {
 	free, atOnce := s.free.value, s.atOnce.value
 	free2 := free * free
 	free4 := free2 * free2
-	// Of those in flight some wait: as many as in a queue of one worker, at most.
+	// Of those in flight some wait. By the queue of a single worker (M/M/1) one would be
+	// taken for served at once, whatever its load; that much is taken off.
 	served := free * atOnce
 	return max(min(spareSteepness*free4*free4*atOnce, served-1), 0)
 }
