@@ -264,7 +264,8 @@ func TestAttackSlowReadersOfMany(t *testing.T) {
 }
 
 // Each of them is bounded, but there are as many as connections and streams: what
-// all of these ask for are some 150 MB, and without a bound half of it is held.
+// all of these ask for are some 150 MB, and without a bound half of it is held for
+// longer than a second.
 func TestAttackMoreSlowReadersThanMemory(t *testing.T) {
 	inBubble(t, func(c *gateway.Config) {
 		c.UnencryptedHTTP2, c.Limits.HeldBytes, c.Timeouts.Write = true, 4<<20, time.Hour
@@ -303,7 +304,34 @@ func TestAttackMoreSlowReadersThanMemory(t *testing.T) {
 	})
 }
 
-// The same the other way round: bodies whose last byte does not come, of which
+// TestManyStreamsThatAreReadAreLeft writes more streams at once than HeldBytes is
+// in MiB; all that keeps each of them waiting is the connection that they share.
+func TestManyStreamsThatAreReadAreLeft(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) {
+		c.UnencryptedHTTP2, c.Limits.HeldBytes = true, 4<<20
+	}, func(t *testing.T, r *running) {
+		protocols := &http.Protocols{}
+		protocols.SetUnencryptedHTTP2(true)
+		r.client.Transport.(*http.Transport).Protocols = protocols
+		var all sync.WaitGroup
+		for range 80 {
+			all.Go(func() {
+				resp, err := r.get(t.Context(), "/v1/books:watch?count=200")
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				defer resp.Body.Close()
+				if body, err := io.ReadAll(resp.Body); err != nil || bytes.Count(body, []byte("Streamed")) != 200 {
+					t.Errorf("%d messages, %v", bytes.Count(body, []byte("Streamed")), err)
+				}
+			})
+		}
+		all.Wait()
+	})
+}
+
+// The other way round: bodies whose last byte does not come, of which
 // some KiB are sent and 1 MiB is held, as one message or as one of a stream. They
 // make 200 MiB.
 func TestAttackMoreSlowBodiesThanMemory(t *testing.T) {

@@ -69,14 +69,13 @@ func (w *responseWriter) setDeadline(at time.Time) {
 
 // hold says that so much is held until the caller takes it, or release is called.
 func (w *responseWriter) hold(bytes int) {
-	held := w.ahead + int64(bytes)
-	if w.waiting == nil || held < heldSmall {
+	if w.waiting == nil || w.ahead+int64(bytes) < heldSmall {
 		return
 	}
 	if w.wait == nil {
-		w.wait = &wait{all: w.waiting, letGo: func() { _ = w.control.SetWriteDeadline(longAgo) }}
+		w.wait = &wait{all: w.waiting, ahead: w.ahead, letGo: func() { _ = w.control.SetWriteDeadline(longAgo) }}
 	}
-	w.wait.hold(held)
+	w.wait.hold(int64(bytes))
 }
 
 func (w *responseWriter) release() {

@@ -24,11 +24,16 @@ const (
 // come at the same time are served. Where twice as much is held in all, no more
 // is taken of bodies: what is held for calls that the backend works on cannot be
 // let go.
+//
+// What may have come of a stream behind the message that is written counts only
+// against who is waited for longer than waitPatience: it takes time to come, and
+// many streams that are taken as fast as they are written are written at once.
 type waiting struct {
 	most int64
 
 	mu      sync.Mutex // guards what follows, and the waits in the ring
 	held    int64      // for callers who are waited for
+	ahead   int64      // what may be held for them besides
 	calling int64      // for those who wait for the backend
 	ring    wait       // of the waits, the longest first, behind the one that stands for none
 	timer   *time.Timer
@@ -39,6 +44,8 @@ type wait struct {
 	all *waiting
 	// letGo ends the wait from outside: what is waited for fails.
 	letGo func()
+	// ahead is what may be held besides while the caller is waited for.
+	ahead int64
 
 	prev, next *wait  // nil while there is nothing to wait for
 	bytes      int64  // that are counted
@@ -67,9 +74,10 @@ func (w *wait) hold(bytes int64) bool {
 	if w.next == nil {
 		w.prev, w.next, w.since = a.ring.prev, &a.ring, time.Now()
 		w.prev.next, a.ring.prev = w, w
+		a.ahead += w.ahead
 	}
 	a.count(w, &a.held, bytes)
-	over := a.held > a.most
+	over := a.held+a.ahead > a.most
 	a.mu.Unlock()
 	if over {
 		a.relieve()
@@ -105,11 +113,12 @@ func (w *wait) keep(bytes int64) (gone bool) {
 func (w *wait) done() (gone bool) { return w.end(func() { w.all.remove(w) }) }
 
 // close is done, for good.
-func (w *wait) close() {
+func (w *wait) close() (gone bool) {
 	w.end(func() {
 		w.all.remove(w)
-		w.gone = true
+		gone, w.gone = w.gone, true
 	})
+	return gone
 }
 
 func (w *wait) end(how func()) (gone bool) {
@@ -135,15 +144,12 @@ func (a *waiting) count(w *wait, in *int64, bytes int64) {
 	w.in, w.bytes = in, bytes
 }
 
-func (a *waiting) unlink(w *wait) {
+func (a *waiting) remove(w *wait) {
 	if w.next != nil {
 		w.prev.next, w.next.prev = w.next, w.prev
 		w.prev, w.next = nil, nil
+		a.ahead -= w.ahead
 	}
-}
-
-func (a *waiting) remove(w *wait) {
-	a.unlink(w)
 	if w.in != nil {
 		*w.in -= w.bytes
 	}
@@ -164,7 +170,7 @@ func (a *waiting) longest() *wait {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	w := a.ring.next
-	if a.held <= a.most || w.next == &a.ring {
+	if a.held+a.ahead <= a.most || w.next == &a.ring {
 		return nil
 	}
 	if left := waitPatience - time.Since(w.since); a.held <= 2*a.most && left > 0 {

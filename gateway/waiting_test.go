@@ -89,6 +89,39 @@ func TestTwiceAsMuchIsTooMuchAtOnce(t *testing.T) {
 	})
 }
 
+// TestWhatMayComeCountsOnceItHadTheTime: many streams may be written at once, and
+// bodies be taken meanwhile.
+func TestWhatMayComeCountsOnceItHadTheTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var gone []string
+		a := newWaiting(100)
+		streams := []*kept{}
+		for _, name := range []string{"1", "2", "3", "4", "5", "6"} {
+			s := keep(a, name, &gone)
+			s.ahead = 60
+			s.hold(1)
+			streams = append(streams, s)
+		}
+		body := keep(a, "body", &gone)
+		if !body.take(150) || body.done() {
+			t.Error("a body is not taken")
+		}
+		streams[3].done()
+		time.Sleep(waitPatience - time.Millisecond)
+		synctest.Wait()
+		wantGone(t, gone)
+		time.Sleep(2 * time.Millisecond)
+		synctest.Wait()
+		wantGone(t, gone, "1", "2", "3", "5")
+		for _, s := range streams {
+			s.done()
+		}
+		if a.held != 0 || a.ahead != 0 {
+			t.Errorf("%d and %d bytes are held", a.held, a.ahead)
+		}
+	})
+}
+
 func TestNobodyIsLetGoWhoIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newWaiting(1 << 10)
