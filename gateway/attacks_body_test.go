@@ -370,8 +370,10 @@ func TestAttackMoreSlowBodiesThanMemory(t *testing.T) {
 				time.Sleep(2 * time.Second)
 				memoryGrewByLessThan(t, 40<<20, before)
 				othersAreServed(t, r)
-				if got := strings.Count(r.logs.String(), `"status":503`); got < 190 || got > 199 {
-					t.Errorf("%d of 200 were let go", got)
+				for _, told := range []string{`"status":503`, `"reason":"let go: more is held for callers than Limits.HeldBytes"`} {
+					if got := strings.Count(r.logs.String(), told); got < 190 || got > 199 {
+						t.Errorf("%d of 200 are logged with %s", got, told)
+					}
 				}
 				all.Wait()
 				count := map[int]int{}
