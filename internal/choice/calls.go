@@ -271,7 +271,8 @@ func (o *observation) add(logLatency, logQueue, n, known float64) {
 }
 
 // combine sets the per-request time: by the server's account, if it gives one,
-// which the calls have checked; else by what is observed of it. Where few
+// which the calls have checked; else by what is observed of it. Where the account is
+// about few requests, as where they take seconds, both count. Where few
 // requests are behind it, or it differs from what is typical by little, it is
 // taken to be chance: servers of a fleet are alike more often than not.
 func (e *Endpoint) combine(o *outlook) {
@@ -284,6 +285,10 @@ func (e *Endpoint) combine(o *outlook) {
 		}
 		logPerRequest, requests = seen.logLatency.value-seen.logQueue.value, seen.logLatency.samples
 		e.perRequestFrom = FromCalls
+	} else if n := seen.logLatency.samples * o.fade(seen.at) * fewRequests / (fewRequests + requests); n > 0 {
+		all := requests + n
+		logPerRequest += (seen.logLatency.value - seen.logQueue.value - logPerRequest) * n / all
+		requests = all
 	}
 	logPerRequest = max(min(logPerRequest, logLongest), -logLongest)
 	prior := e.group.suppose(logPerRequest)
@@ -306,6 +311,10 @@ const counted = 0.75
 // chance is the square of by how much, as a logarithm, one request says wrong
 // what its server takes for it.
 const chance = 2
+
+// fewRequests is about how many requests an account is to be for this client's calls to
+// count half as much as they would without one.
+const fewRequests = 5
 
 // doubtful is how many times as much as chance could make of it a difference must be
 // to be beyond doubt.

@@ -88,3 +88,25 @@ func TestWhatAServerThatIsGoneTaughtIsNotLearnedOfTheNext(t *testing.T) {
 		t.Errorf("%v calls of the former server are still to be learned", e.lesson.calls)
 	}
 }
+
+// Where requests take seconds an account of the last moments is about hardly any.
+func TestCallsCountBesideAnAccountOfFewRequests(t *testing.T) {
+	slower := func(rps float64) float64 {
+		_, f, now := provenFleet(t, DefaultParams(), 4)
+		for range 3 {
+			for i := range 4 {
+				now += 10 * lessonTime
+				r := busyHalf(rps)
+				if i == 3 {
+					r.RPS /= 20 // its calls take as long as the others'
+				}
+				told(f.Endpoint(i), now, 10*ms, r)
+			}
+		}
+		return float64(f.Endpoint(3).known.perRequest) / float64(f.Endpoint(0).known.perRequest)
+	}
+	if few, many := slower(4), slower(4000); few > 1.25 || many < 2 {
+		t.Errorf("a server that says that it is 20 times as slow, and answers as fast as others, is taken for %.3g times as slow "+
+			"where it says so of few requests, for %.3g times where it is of many", few, many)
+	}
+}
