@@ -259,6 +259,10 @@ func (x *exchange) holdBody(bytes int) bool {
 	return x.bodyWait.take(int64(bytes))
 }
 
+// forgetBody says that nothing of the body is held any more. It reports whether
+// the caller was let go before.
+func (x *exchange) forgetBody() (gone bool) { return x.bodyWait != nil && x.bodyWait.close() }
+
 // letGo answers for a body that is not taken.
 func (x *exchange) letGo() *problem.Problem {
 	x.reason = letGoReason

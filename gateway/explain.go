@@ -83,6 +83,7 @@ func (g *Gateway) Explain(ctx context.Context, q Question) (*Explanation, error)
 		response: newResponseWriter(nowhere{http.Header{}}, g.config.Timeouts.Write),
 	}
 	x.writer = &x.response
+	defer x.forgetBody()
 	e := &explainer{x: x, told: &Explanation{Method: r.Method, Target: q.Target}}
 	e.explain()
 	return e.told, nil

@@ -207,3 +207,17 @@ func TestRoutesAreToldInOrder(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 }
+
+// TestWhatIsExplainedIsNotHeld explains more bodies than may be held at once, one
+// after the other.
+func TestWhatIsExplainedIsNotHeld(t *testing.T) {
+	d := newDoor(t, func(c *gateway.Config) { c.Limits.HeldBytes = 1 << 20 })
+	body := `{"text":"` + strings.Repeat("a", 200<<10) + `"}`
+	for range 20 {
+		e, err := d.Explain(t.Context(), gateway.Question{Method: "POST", Target: "/v1/echo", Body: []byte(body)})
+		if err != nil || e.Problem != nil {
+			t.Fatalf("%+v %v", e, err)
+		}
+	}
+	d.do("POST", "/v1/echo", body).want(200)
+}

@@ -27,7 +27,7 @@ func (x *exchange) finish() {
 	if x.inbox != nil {
 		x.inbox.close()
 	}
-	if x.bodyWait != nil && x.bodyWait.close() || x.writer.letGo {
+	if x.forgetBody() || x.writer.letGo {
 		x.reason = letGoReason
 	}
 	x.log()
