@@ -114,7 +114,7 @@ func (g *Group) suppose(logPerRequest float64) float64 {
 func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	o := g.outlook(now)
 	g.mu.Lock()
-	c := census{flow: g.flows.flow()}
+	c := census{flow: g.flows.flow(), vacancy: vacancy{latency: exp(g.latency.value()) / 1e9}}
 	g.mu.Unlock()
 	for _, e := range endpoints {
 		c.count(&o, e)

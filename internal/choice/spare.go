@@ -16,6 +16,10 @@ const (
 	spareSteepness = 128
 	// enoughVacancies is over how many looks at the fleet the two are averaged.
 	enoughVacancies = 50
+	// muchLonger is for how many times as long as this client's calls take, requests may
+	// stay at a server, by Little's law. A server that counts more requests than that, such
+	// as one that forgets to count down, is wrong, and must not outweigh the others.
+	muchLonger = 8
 )
 
 // spare is what is learned of that.
@@ -26,6 +30,7 @@ type spare struct {
 
 // vacancy sums up what servers have left of their capacity; what is old counts less.
 type vacancy struct {
+	latency               float64 // of this client's calls, seconds
 	requests, capacity    float64 // a second
 	inFlight, utilization float64
 }
@@ -42,7 +47,7 @@ func (v *vacancy) count(f *facts, known, logPrior, drain float64) {
 	perUnit := exp(logPrior+difference-drain) / 1e9 // seconds
 	v.requests += known * float64(f.rps)
 	v.capacity += known / perUnit
-	v.inFlight += known * float64(f.inFlightMean)
+	v.inFlight += known * min(float64(f.inFlightMean), muchLonger*(float64(f.rps)*v.latency+1))
 	v.utilization += known * float64(f.rps) * perUnit
 }
 

@@ -12,7 +12,7 @@ func spared(workers, utilization float64) float64 {
 	var s spare
 	last := 0.0
 	for range 2 * enoughVacancies {
-		var v vacancy
+		v := vacancy{latency: workers * perUnit}
 		for range 10 {
 			v.count(&facts{
 				perRequest: perUnit * 1e9, utilization: 0.1, // what it says of that does not matter
@@ -57,6 +57,36 @@ func TestOfServersThatReportNothingNothingIsSpare(t *testing.T) {
 	v.count(&silent, 1, math.Log(1e6), 0)
 	if n := s.learn(&v); n != 0 {
 		t.Errorf("%v are spare where nothing is known", n)
+	}
+}
+
+// What a server says is checked by how long calls take: one that forgets to count down must
+// not make all queues look alike.
+func TestAServerThatCountsWrongMakesNoSpareWorkersOfNothing(t *testing.T) {
+	spareWith := func(inFlight float64) float64 {
+		g, f, now := provenFleet(t, DefaultParams(), 10)
+		for k := range 100 {
+			now += 20 * ms
+			for i := range 10 {
+				r := NoReport()
+				r.Utilization, r.RPS, r.InFlight = 0.3, 120+float64(k%3), 2.4
+				if i == 9 {
+					r.InFlight = inFlight
+				}
+				told(f.Endpoint(i), now, 20*ms, r)
+			}
+			g.refresh(now, f.endpoints)
+		}
+		return g.shared.Load().spare
+	}
+	right := spareWith(2.4)
+	if right < 1 {
+		t.Fatalf("%v are spare at a utilization of 0.3", right)
+	}
+	for _, wrong := range []float64{100, 1e4, 1e9} {
+		if n := spareWith(wrong); n > 4*right {
+			t.Errorf("where one server of ten says that it has %v in flight, %v are spare; else %v", wrong, n, right)
+		}
 	}
 }
 
