@@ -142,3 +142,29 @@ func TestEveryHealthyEndpointIsPickedWithin20N(t *testing.T) {
 		}
 	}
 }
+
+// That a server tells its age for the first time, or is older than it was thought to be,
+// does not make it another one, of which what was known is void.
+func TestAFailureThatTellsTheServersAgeDoesNotLowerTheCost(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, after time.Duration
+		another       bool
+	}{
+		"for the first time": {0, time.Hour, false},
+		"higher than it was": {time.Minute, time.Hour, false},
+		"of another server":  {time.Hour, time.Second, true},
+	} {
+		_, f, now := provenFleet(t, DefaultParams(), 2)
+		e := f.Endpoint(0)
+		r := NoReport()
+		r.InFlight, r.Uptime = 40, c.before
+		e.Reported(now, r)
+		before := costAt(e, now+ms)
+		call := e.Begin(now, false)
+		r.InFlight, r.Uptime = 0, c.after
+		endCall(e, now+ms, call, Outcome{Kind: Failed, Heard: true, HasReport: true, Report: r})
+		if after := costAt(e, now+ms); after < before != c.another {
+			t.Errorf("an age %s: the cost was %v, and after a failure it is %v", name, before, after)
+		}
+	}
+}

@@ -111,15 +111,15 @@ const mostSaid = 1e12
 // reportIfWorse takes in a report that came with a failure, unless it would
 // make the endpoint look better. The caller holds e.mu.
 func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
+	if r.Uptime > 0 && e.age(o.now, r.Uptime) {
+		e.report(o, r, enoughReports)
+		return // another server: nothing of the old one is left to compare with
+	}
 	old, oldCapacity, oldMean, wasDraining := e.known, e.capacity, e.inFlightMean, e.draining.Load()
-	started, oldLog, oldReport := e.startedAt.Load(), e.logPerRequest, e.lastReport
+	oldLog, oldReport := e.logPerRequest, e.lastReport
 	before := e.cost(o, &e.known)
 
-	news := e.report(o, r, enoughReports)
-	if e.startedAt.Load() != started {
-		return // a new server: nothing of the old one is left to compare with
-	}
-	if news {
+	if e.report(o, r, enoughReports) {
 		e.capacity.report(r.Utilization, r.RPS, o.fade(e.known.perRequestAt))
 		e.combine(o)
 	}
@@ -137,12 +137,13 @@ const uptimeSlack = 2 * time.Second
 
 // age learns the server's age. A server that is younger than the one that was
 // known is another one at the same address.
-func (e *Endpoint) age(now int64, uptime time.Duration) {
+func (e *Endpoint) age(now int64, uptime time.Duration) (another bool) {
 	started := now - int64(uptime)
 	younger := e.uptime > 0 && uptime < e.uptime-uptimeSlack
 	replaced := e.uptime > 0 && e.reconnected && started > e.startedAt.Load()+int64(uptimeSlack)
+	another = younger || replaced
 	switch {
-	case younger || replaced:
+	case another:
 		e.forget(now, started)
 		e.uptime = uptime
 	case e.uptime == 0:
@@ -157,6 +158,7 @@ func (e *Endpoint) age(now int64, uptime time.Duration) {
 		}
 	}
 	e.reconnected = false
+	return another
 }
 
 // capacity is what a server says that it can do: rps/utilization requests a
