@@ -67,6 +67,9 @@ func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint6
 			continue
 		}
 		if cost := entry.cost.load(); remember && cost > 0 {
+			if l.again(i, added) {
+				continue // what it cost before its last answer
+			}
 			if best.index < 0 || cost < best.cost {
 				best.index, best.cost, slot, asItWas = index, cost, at, true
 			}
@@ -83,6 +86,17 @@ func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint6
 		}
 	}
 	return slot
+}
+
+// again tells whether the endpoint of an entry has answered again since, of added in all.
+func (l *freshList) again(entry, added uint64) bool {
+	e := l.ring[(entry-1)%freshRing].endpoint.Load()
+	for i := entry; i < added; i++ {
+		if l.ring[i%freshRing].endpoint.Load() == e {
+			return true
+		}
+	}
+	return false
 }
 
 // indexOf is where in the fleet an endpoint is; -1 if there is none, or if it has

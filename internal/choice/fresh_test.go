@@ -62,6 +62,23 @@ func TestOnlyTheCheapestOfThoseRememberedIsLookedAt(t *testing.T) {
 	}
 }
 
+// Whoever has answered again is compared by what it cost then, not by what it cost before.
+func TestOfOneThatAnsweredTwiceTheLastAnswerCounts(t *testing.T) {
+	f, now := hurriedFleet(t, 20)
+	for i, inFlight := range []float64{0: 0, 1: 10, 2: 50} {
+		r := NoReport()
+		r.InFlight = inFlight
+		told(f.Endpoint(i%2), now+int64(i), 10*ms, r) // the first has 0, the second 10, the first 50
+	}
+	f.due(now)
+	o := f.group.outlook(now + 1000)
+	o.params.FreshCandidates = 3 // these, and no others
+	var best candidate
+	if f.freshest(&o, newRandom(1), &best); best.index != 1 {
+		t.Errorf("endpoint %d is preferred, want 1, which has 10 in flight and not 50", best.index)
+	}
+}
+
 func (l *freshList) copy() (endpoints [freshRing]*Endpoint) {
 	for i := range l.ring {
 		endpoints[i] = l.ring[i].endpoint.Load()
