@@ -181,14 +181,13 @@ type Limits struct {
 
 	// HeldBytes bounds what is held in memory for all callers who keep the
 	// gateway waiting together: answers that they do not take, with 1 MiB for
-	// each stream, see [DialOptions], and bodies that are still to come. Beyond
-	// it, those are let go who have kept it waiting for longest, which is for
-	// more than a second; and beyond twice as much, without the 1 MiB of each
-	// stream, also those who have for less. With the bodies of calls that the
-	// backends work on it is twice as much at most: others are answered 503. Set it
-	// higher where many callers download slowly at once: each of their streams
-	// counts. 1 MiB to 1 TiB; default 256 MiB, or 16 times BodyBytes if that is
-	// more.
+	// each stream that has waited for a second, see [DialOptions], and bodies that
+	// are still to come. Beyond it, those are let go who have kept it waiting for
+	// longest, which is for more than a second; and beyond twice as much, also
+	// those who have for less. With the bodies of calls that the backends work on
+	// it is twice as much at most: others are answered 503. Set it higher where
+	// many callers download slowly at once: each of their streams counts. 1 MiB to
+	// 1 TiB; default 256 MiB, or 16 times BodyBytes if that is more.
 	HeldBytes int64
 }
 

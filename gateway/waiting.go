@@ -26,16 +26,18 @@ const (
 // let go.
 //
 // What may have come of a stream behind the message that is written counts only
-// against who is waited for longer than waitPatience: it takes time to come, and
-// many streams that are taken as fast as they are written are written at once.
+// when its caller is waited for longer than waitPatience: it takes time to come,
+// and many streams that are taken as fast as they are written are written at once.
 type waiting struct {
 	most int64
 
 	mu      sync.Mutex // guards what follows, and the waits in the ring
 	held    int64      // for callers who are waited for
-	ahead   int64      // what may be held for them besides
+	ahead   int64      // what may be held besides for those who are waited for
+	late    int64      // of that, what counts
 	calling int64      // for those who wait for the backend
 	ring    wait       // of the waits, the longest first, behind the one that stands for none
+	fresh   *wait      // the first in the ring that does not count as late yet
 	timer   *time.Timer
 }
 
@@ -51,13 +53,14 @@ type wait struct {
 	bytes      int64  // that are counted
 	in         *int64 // where they are; nil for nowhere
 	since      time.Time
+	late       bool // it has lasted for waitPatience
 	gone       bool
 	letting    sync.Mutex // held while letGo is called
 }
 
 func newWaiting(most int64) *waiting {
 	a := &waiting{most: most}
-	a.ring.prev, a.ring.next = &a.ring, &a.ring
+	a.ring.prev, a.ring.next, a.fresh = &a.ring, &a.ring, &a.ring
 	return a
 }
 
@@ -75,6 +78,9 @@ func (w *wait) hold(bytes int64) bool {
 		w.prev, w.next, w.since = a.ring.prev, &a.ring, time.Now()
 		w.prev.next, a.ring.prev = w, w
 		a.ahead += w.ahead
+		if a.fresh == &a.ring {
+			a.fresh = w
+		}
 	}
 	a.count(w, &a.held, bytes)
 	over := a.held+a.ahead > a.most
@@ -146,9 +152,16 @@ func (a *waiting) count(w *wait, in *int64, bytes int64) {
 
 func (a *waiting) remove(w *wait) {
 	if w.next != nil {
+		if a.fresh == w {
+			a.fresh = w.next
+		}
 		w.prev.next, w.next.prev = w.next, w.prev
 		w.prev, w.next = nil, nil
 		a.ahead -= w.ahead
+		if w.late {
+			a.late -= w.ahead
+			w.late = false
+		}
 	}
 	if w.in != nil {
 		*w.in -= w.bytes
@@ -169,13 +182,14 @@ func (a *waiting) relieve() {
 func (a *waiting) longest() *wait {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.age(time.Now())
 	w := a.ring.next
-	if a.held+a.ahead <= a.most || w.next == &a.ring {
+	switch {
+	case a.held+a.ahead <= a.most || w.next == &a.ring:
 		return nil
-	}
-	if left := waitPatience - time.Since(w.since); a.held <= 2*a.most && left > 0 {
+	case a.held+a.late <= a.most || !w.late && a.held <= 2*a.most:
 		if a.timer == nil {
-			a.timer = time.AfterFunc(left, a.later)
+			a.timer = time.AfterFunc(waitPatience-time.Since(a.fresh.since), a.later)
 		}
 		return nil
 	}
@@ -183,6 +197,14 @@ func (a *waiting) longest() *wait {
 	w.gone = true
 	w.letting.Lock()
 	return w
+}
+
+// age finds out who has become late. The lock is held.
+func (a *waiting) age(now time.Time) {
+	for ; a.fresh != &a.ring && now.Sub(a.fresh.since) >= waitPatience; a.fresh = a.fresh.next {
+		a.fresh.late = true
+		a.late += a.fresh.ahead
+	}
 }
 
 func (a *waiting) later() {

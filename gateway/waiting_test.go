@@ -90,11 +90,14 @@ func TestTwiceAsMuchIsTooMuchAtOnce(t *testing.T) {
 }
 
 // TestWhatMayComeCountsOnceItHadTheTime: many streams may be written at once, and
-// bodies be taken meanwhile.
+// bodies be taken meanwhile, also such that take long.
 func TestWhatMayComeCountsOnceItHadTheTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var gone []string
 		a := newWaiting(100)
+		long := keep(a, "long", &gone)
+		long.take(50)
+		time.Sleep(time.Minute)
 		streams := []*kept{}
 		for _, name := range []string{"1", "2", "3", "4", "5", "6"} {
 			s := keep(a, name, &gone)
@@ -102,10 +105,13 @@ func TestWhatMayComeCountsOnceItHadTheTime(t *testing.T) {
 			s.hold(1)
 			streams = append(streams, s)
 		}
+		wantGone(t, gone)
 		body := keep(a, "body", &gone)
-		if !body.take(150) || body.done() {
+		if !body.take(140) || body.done() {
 			t.Error("a body is not taken")
 		}
+		wantGone(t, gone, "long") // for the body
+		gone = nil
 		streams[3].done()
 		time.Sleep(waitPatience - time.Millisecond)
 		synctest.Wait()
@@ -116,8 +122,8 @@ func TestWhatMayComeCountsOnceItHadTheTime(t *testing.T) {
 		for _, s := range streams {
 			s.done()
 		}
-		if a.held != 0 || a.ahead != 0 {
-			t.Errorf("%d and %d bytes are held", a.held, a.ahead)
+		if a.held != 0 || a.ahead != 0 || a.late != 0 || a.fresh != &a.ring {
+			t.Errorf("%d, %d and %d bytes are held", a.held, a.ahead, a.late)
 		}
 	})
 }
