@@ -92,7 +92,7 @@ func (e *Endpoint) End(now int64, c Call, o *Outcome) {
 	}
 	e.calls.end()
 	cost := 0.0
-	e.mu.Lock()
+	e.lock()
 	if o.Pushback > 0 {
 		e.pushback(now, o.Pushback)
 	}

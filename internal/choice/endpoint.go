@@ -42,6 +42,18 @@ type Endpoint struct {
 
 	mu sync.Mutex
 	// The rest is guarded by mu.
+	*knowledge                   // nil until there is something to learn: take it by lock
+	uptime         time.Duration // the last one reported; 0 if none was
+	unanswered     int32         // failures in a row without an answer
+	reconnected    bool          // since the last report that had an uptime
+	perRequestFrom Source        // what known.perRequest is made from, for explanations
+
+	begun, successes, failures, cancels uint64 // totals, for whoever watches
+}
+
+// knowledge is what was learned of the server that is there now. Of many endpoints most
+// may never be called; they do without.
+type knowledge struct {
 	known         facts
 	window        errorWindow
 	lesson        lesson
@@ -50,15 +62,19 @@ type Endpoint struct {
 	inFlightMean  mean
 	logPerRequest float64 // of known.perRequest
 	lastReport    Report
-	counts        bool          // its in-flight counts are of the moment, however old the rest is
-	probedAt      int64         // when a report came that a probe asked for
-	uptime        time.Duration // the last one reported; 0 if none was
+	counts        bool  // its in-flight counts are of the moment, however old the rest is
+	probedAt      int64 // when a report came that a probe asked for
+}
 
-	unanswered     int32  // failures in a row without an answer
-	reconnected    bool   // since the last report that had an uptime
-	perRequestFrom Source // what known.perRequest is made from, for explanations
+func nothingLearned() knowledge { return knowledge{known: nothingKnown, lesson: lesson{at: longAgo}} }
 
-	begun, successes, failures, cancels uint64 // totals, for whoever watches
+// lock locks e.mu for whoever learns.
+func (e *Endpoint) lock() {
+	e.mu.Lock()
+	if e.knowledge == nil {
+		nothing := nothingLearned()
+		e.knowledge = &nothing
+	}
 }
 
 // callCounts is how many calls were begun, modulo 2^32, in the upper half, and
@@ -80,7 +96,7 @@ const (
 
 // NewEndpoint returns an endpoint of which nothing is known: it is in probation.
 func (g *Group) NewEndpoint(now int64) *Endpoint {
-	e := &Endpoint{group: g, known: nothingKnown, lesson: lesson{at: longAgo}}
+	e := &Endpoint{group: g}
 	e.facts.init()
 	if g.histograms {
 		e.latency = new(Histogram)
@@ -143,14 +159,7 @@ func (e *Endpoint) inFlight() int64 {
 // forget drops what was learned of a server that is gone. Calls in flight are
 // still counted: they have yet to end. The caller holds e.mu.
 func (e *Endpoint) forget(now, startedAt int64) {
-	e.known = nothingKnown
-	e.window = errorWindow{}
-	e.lesson = lesson{at: longAgo}
-	e.observed = observation{}
-	e.capacity = capacity{}
-	e.inFlightMean = mean{}
-	e.lastReport = Report{}
-	e.counts = false
+	*e.knowledge = nothingLearned()
 	e.unanswered = 0
 	e.pushbackUntil.Store(0)
 	e.draining.Store(false)

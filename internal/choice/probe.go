@@ -155,7 +155,7 @@ func (e *Endpoint) beginProbe(now int64) bool {
 // One that says again what it said before is left alone for a while.
 func (e *Endpoint) Probed(now int64, r Report) {
 	again := now + probePause
-	e.mu.Lock()
+	e.lock()
 	old, view := e.known, e.group.outlook(now)
 	if e.report(&view, &r, enoughReports) {
 		if known := view.fade(old.perRequestAt); e.capacity.perUnit == 0 || known == 0 {

@@ -179,6 +179,8 @@ type learnedOfCalls struct {
 }
 
 func (e *Endpoint) ofCalls(now int64) learnedOfCalls {
+	e.lock()
+	defer e.mu.Unlock()
 	return learnedOfCalls{
 		e.inFlight(), e.silence(now), e.provenAt.Load(), e.pushbackUntil.Load(), e.unanswered,
 		e.known.errorRate, e.window, e.observed, e.successes, e.failures,

@@ -24,7 +24,7 @@ func NoReport() Report {
 // Reported takes in an out-of-band report. It counts as an answer: it proves
 // that the server is there, but not that it is fast.
 func (e *Endpoint) Reported(now int64, r Report) {
-	e.mu.Lock()
+	e.lock()
 	defer e.mu.Unlock()
 	old, view := e.known, e.group.outlook(now)
 	reports := float64(steady) / float64(max(now-old.reportedAt, 1))
