@@ -29,6 +29,9 @@ const (
 	probeDraws = 3
 	// probeBurst is how many probes can be saved up while the news suffices.
 	probeBurst = 4
+	// probeBargain is the part, at most, of what a typical endpoint with half of the usual
+	// calls costs, for one that answered a probe to be a fresh candidate.
+	probeBargain = 0.8
 	// probePause is how long an endpoint is left alone whose answer is no news, or that
 	// gave none.
 	probePause = int64(time.Second)
@@ -150,8 +153,9 @@ func (e *Endpoint) beginProbe(now int64) bool {
 // Probed takes in the answer to a probe. What it tells is the queue. It teaches nothing of
 // how long requests take where that is known: the reports that come with calls each
 // have a request more in them, but probes of an idle server hear of its last one again
-// and again. An endpoint that has no fewer calls than are usual in the fleet is no
-// fresh candidate; it would only keep those from being looked at that just freed a slot.
+// and again. Only one that is cheap beside a typical one is a fresh candidate: the others,
+// slow ones that are empty above all, would keep those from being looked at that just
+// freed a slot.
 // One that says again what it said before is left alone for a while.
 func (e *Endpoint) Probed(now int64, r Report) {
 	again := now + probePause
@@ -169,9 +173,9 @@ func (e *Endpoint) Probed(now int64, r Report) {
 	e.expectQueue(now)
 	e.settle(&view)
 	e.facts.store(&old, &e.known, view.window)
-	_, queue := e.estimate(&view, &e.known, float64(e.inFlight()), 0)
+	cost, _ := e.estimate(&view, &e.known, float64(e.inFlight()), 0)
 	e.mu.Unlock()
-	if again == 0 && queue <= e.group.inFlight.value() {
+	if again == 0 && cost <= probeBargain*view.prior*(e.group.inFlight.value()/2+1+view.spare) {
 		e.group.fresh.add(e, 0)
 	}
 	e.endProbe(again)

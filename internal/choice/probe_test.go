@@ -209,15 +209,15 @@ func TestProbesTeachHowLongRequestsTakeOnlyWhereThatIsNotKnown(t *testing.T) {
 	}
 }
 
-func TestAnEndpointWithAsManyCallsAsOthersIsNoFreshCandidate(t *testing.T) {
+func TestOnlyACheapEndpointIsAFreshCandidateByAProbe(t *testing.T) {
 	f, now := probingFleet(t, 1, 20)
 	before := f.group.fresh.added.Load()
 	f.Endpoint(3).Probed(now, busy(9))
 	if f.group.fresh.added.Load() != before {
 		t.Error("it has nine calls in flight, others two, and was put on the list")
 	}
-	f.Endpoint(4).Probed(now, busy(1))
+	f.Endpoint(4).Probed(now, busy(0))
 	if f.group.fresh.added.Load() == before {
-		t.Error("it has one call in flight, others two, and was not put on the list")
+		t.Error("it has no call in flight, others two, and was not put on the list")
 	}
 }
