@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -37,7 +36,7 @@ import (
 )
 
 // believer answers with the caller that its interceptors found.
-type believer struct{ library }
+type believer struct{ *library }
 
 func (*believer) WhoAmI(ctx context.Context, _ *testv1.WhoAmIRequest) (*testv1.WhoAmIResponse, error) {
 	p, ok := identity.FromContext(ctx)
@@ -70,8 +69,8 @@ func newGuarded(t *testing.T) *guarded {
 	server := grpc.NewServer(append(options, grpc.Creds(credentials.NewTLS(&tls.Config{
 		Certificates: []tls.Certificate{ca.Issue("spiffe://mesh/library")}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool,
 	})))...)
-	books := &believer{library{gone: make(chan struct{})}}
-	testv1.RegisterLibraryServiceServer(server, books)
+	books := &library{gone: make(chan struct{})}
+	testv1.RegisterLibraryServiceServer(server, &believer{books})
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +90,7 @@ func newGuarded(t *testing.T) *guarded {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.door = &door{Gateway: in, t: t, books: &books.library}
+	g.door = &door{Gateway: in, t: t, books: books}
 	if err := mountLibrary(in, g.dial(t, ca.Issue(doorID))); err != nil {
 		t.Fatal(err)
 	}
@@ -155,23 +154,7 @@ func TestAttackAroundTheDoor(t *testing.T) {
 	}
 	ask := func(method, path string, change ...with) (status int, body string) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, "https://"+listener.Addr().String()+path, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range change {
-			c(r)
-		}
-		resp, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		text, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, string(text)
+		return exchange(t, client, method, "https://"+listener.Addr().String()+path, "", change...)
 	}
 	ann := func() {
 		t.Helper()

@@ -220,6 +220,28 @@ type answer struct {
 	body   string
 }
 
+// exchange asks a door that listens, and returns the status and all of the answer.
+func exchange(t *testing.T, client *http.Client, method, url, body string, change ...with) (status int, answer string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range change {
+		c(r)
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
 // with changes a request before it is sent.
 type with func(*http.Request)
 

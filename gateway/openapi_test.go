@@ -239,23 +239,7 @@ func TestTheTypeOfAProblemIsWhereItIsExplained(t *testing.T) {
 	}
 	ask := func(method, target, body string, change ...with) (int, string) {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), method, "https://door"+target, strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range change {
-			c(r)
-		}
-		resp, err := client.Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer resp.Body.Close()
-		told, err := io.ReadAll(resp.Body)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return resp.StatusCode, string(told)
+		return exchange(t, client, method, "https://door"+target, body, change...)
 	}
 	_, page := ask("GET", "/openapi/problems", "")
 	explained := func(kind string) {

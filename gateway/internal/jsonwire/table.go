@@ -5,6 +5,8 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/wiretype"
 )
 
 // maxFields is how many fields a message may have, each oneof counted as one
@@ -70,7 +72,7 @@ func newField(fd protoreflect.FieldDescriptor) *field {
 	if fd.IsMap() || fd.Kind() == protoreflect.GroupKind || fd.Message() != nil && isWellKnown(fd.Message()) {
 		return nil
 	}
-	f := &field{number: fd.Number(), kind: fd.Kind(), wire: wireType(fd.Kind()), list: fd.IsList(), group: uint(fd.Index()), sub: fd.Message()}
+	f := &field{number: fd.Number(), kind: fd.Kind(), wire: wiretype.Of(fd.Kind()), list: fd.IsList(), group: uint(fd.Index()), sub: fd.Message()}
 	if of := fd.ContainingOneof(); of != nil {
 		f.group = uint(fd.ContainingMessage().Fields().Len() + of.Index())
 	}
@@ -87,17 +89,4 @@ func newField(fd protoreflect.FieldDescriptor) *field {
 		}
 	}
 	return f
-}
-
-func wireType(kind protoreflect.Kind) protowire.Type {
-	switch kind {
-	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
-		return protowire.BytesType
-	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind, protoreflect.FloatKind:
-		return protowire.Fixed32Type
-	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind, protoreflect.DoubleKind:
-		return protowire.Fixed64Type
-	default:
-		return protowire.VarintType
-	}
 }

@@ -8,6 +8,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/wiretype"
 )
 
 // state is what was found of a field.
@@ -186,7 +188,7 @@ func judge(f *field, data []byte, depth int) error {
 // number reads a number and returns it in the form of its kind: sign-extended
 // integers, 0 or 1, or the bits of a float64 or float32.
 func number(kind protoreflect.Kind, b []byte) (uint64, int) {
-	switch wireType(kind) {
+	switch wiretype.Of(kind) {
 	case protowire.Fixed32Type:
 		v, n := protowire.ConsumeFixed32(b)
 		if kind == protoreflect.Sfixed32Kind {

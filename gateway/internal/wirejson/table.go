@@ -3,6 +3,8 @@ package wirejson
 import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/wiretype"
 )
 
 // special is a message that is written in a way of its own.
@@ -156,7 +158,7 @@ func (b *builder) field(fd protoreflect.FieldDescriptor) field {
 	}
 	quoted, _ := appendString(nil, []byte(name))
 	f := field{
-		number: fd.Number(), kind: fd.Kind(), wire: wireType(fd.Kind()), name: append(quoted, ':'),
+		number: fd.Number(), kind: fd.Kind(), wire: wiretype.Of(fd.Kind()), name: append(quoted, ':'),
 		list: fd.IsList(), presence: fd.HasPresence(), optional: fd.ContainingOneof() != nil,
 		utf8: enforcesUTF8(fd),
 	}
@@ -204,21 +206,6 @@ func enforcesUTF8(fd protoreflect.FieldDescriptor) bool {
 		return own.EnforceUTF8()
 	}
 	return fd.ParentFile().Syntax() == protoreflect.Proto3
-}
-
-func wireType(kind protoreflect.Kind) protowire.Type {
-	switch kind {
-	case protoreflect.StringKind, protoreflect.BytesKind, protoreflect.MessageKind:
-		return protowire.BytesType
-	case protoreflect.Fixed32Kind, protoreflect.Sfixed32Kind, protoreflect.FloatKind:
-		return protowire.Fixed32Type
-	case protoreflect.Fixed64Kind, protoreflect.Sfixed64Kind, protoreflect.DoubleKind:
-		return protowire.Fixed64Type
-	case protoreflect.GroupKind:
-		return protowire.StartGroupType
-	default:
-		return protowire.VarintType
-	}
 }
 
 // index makes fields found by their numbers.
