@@ -263,6 +263,24 @@ func TestAttackSlowReadersOfMany(t *testing.T) {
 	})
 }
 
+// takeNothing asks for a target over as many streams of a connection, whose windows
+// are nothing.
+func (r *running) takeNothing(t *testing.T, target string, streams uint32) io.Closer {
+	t.Helper()
+	conn := r.dial()
+	framer := http2.NewFramer(conn, conn)
+	_, _ = io.WriteString(conn, http2.ClientPreface)
+	go func() { _, _ = io.Copy(io.Discard, conn) }()
+	_ = framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	for i := range streams {
+		err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 2*i + 1, BlockFragment: encode(t, pseudo("GET", target)), EndStream: true, EndHeaders: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return conn
+}
+
 // Each of them is bounded, but there are as many as connections and streams: what
 // all of these ask for are some 150 MB, and without a bound half of it is held for
 // longer than a second.
@@ -278,18 +296,7 @@ func TestAttackMoreSlowReadersThanMemory(t *testing.T) {
 		defer reading.Body.Close()
 		before := heap()
 		for range 8 {
-			conn := r.dial()
-			defer conn.Close()
-			framer := http2.NewFramer(conn, conn)
-			_, _ = io.WriteString(conn, http2.ClientPreface)
-			go func() { _, _ = io.Copy(io.Discard, conn) }()
-			_ = framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-			for id := uint32(1); id < 20; id += 2 {
-				err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: encode(t, pseudo("GET", "/v1/books:watch?count=20000")), EndStream: true, EndHeaders: true})
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
+			defer r.takeNothing(t, "/v1/books:watch?count=20000", 10).Close()
 		}
 		time.Sleep(2 * time.Second)
 		memoryGrewByLessThan(t, 32<<20, before)
@@ -437,25 +444,8 @@ func TestAttackMoreBodiesThanMemory(t *testing.T) {
 func TestAttackAWindowOfNothing(t *testing.T) {
 	inBubble(t, func(c *gateway.Config) { c.UnencryptedHTTP2, c.Timeouts.Write = true, 5*time.Second }, func(t *testing.T, r *running) {
 		before := heap()
-		conn := r.dial()
-		defer conn.Close()
-		framer := http2.NewFramer(conn, conn)
-		_, _ = io.WriteString(conn, http2.ClientPreface)
-		go func() { _, _ = io.Copy(io.Discard, conn) }()
-		_ = framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-		for id := uint32(1); id < 20; id += 2 {
-			err := framer.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: encode(t, pseudo("GET", "/v1/books:watch?count=100000")), EndStream: true, EndHeaders: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-		}
-		lingering := r.dial()
-		defer lingering.Close()
-		framer = http2.NewFramer(lingering, lingering)
-		_, _ = io.WriteString(lingering, http2.ClientPreface)
-		go func() { _, _ = io.Copy(io.Discard, lingering) }()
-		_ = framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
-		_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: encode(t, pseudo("GET", "/v1/books:watch?count=100000&linger=true")), EndStream: true, EndHeaders: true})
+		defer r.takeNothing(t, "/v1/books:watch?count=100000", 10).Close()
+		defer r.takeNothing(t, "/v1/books:watch?count=100000&linger=true", 1).Close()
 		start := time.Now()
 		<-r.books.gone
 		if took := time.Since(start); took > 6*time.Second {

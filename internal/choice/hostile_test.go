@@ -106,14 +106,7 @@ func numbers(t *testing.T, events []byte) {
 // One server that says nonsense must not make costs of what is no number: by those
 // nothing can be compared, and what is shared of them spoils all.
 func TestCostsAreNumbersWhateverServersSay(t *testing.T) {
-	random := newRandom(4)
-	for range 400 {
-		events := make([]byte, random.IntN(300))
-		for i := range events {
-			events[i] = byte(random.Uint32())
-		}
-		numbers(t, events)
-	}
+	randomEvents(4, 400, 300, func(events []byte) { numbers(t, events) })
 }
 
 func FuzzNumbers(f *testing.F) {

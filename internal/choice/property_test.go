@@ -315,13 +315,18 @@ func lives(t *testing.T, events []byte) {
 // their budget and do not what only calls do, and the same seed gives the same picks:
 // whatever happens.
 func TestInvariantsUnderRandomEvents(t *testing.T) {
-	random := newRandom(21)
-	for range 1500 {
-		events := make([]byte, random.IntN(600))
+	randomEvents(21, 1500, 600, func(events []byte) { lives(t, events) })
+}
+
+// randomEvents calls do with that many histories, each of less than most events.
+func randomEvents(seed uint64, histories, most int, do func(events []byte)) {
+	random := newRandom(seed)
+	for range histories {
+		events := make([]byte, random.IntN(most))
 		for i := range events {
 			events[i] = byte(random.Uint32())
 		}
-		lives(t, events)
+		do(events)
 	}
 }
 
