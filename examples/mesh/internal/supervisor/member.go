@@ -61,6 +61,10 @@ func (m *member) run() {
 	}
 }
 
+// sameSignal is how long after a replica's end Stop may come for both to have been ended
+// by one signal, which a terminal or a service manager sends to all processes at once.
+const sameSignal = 500 * time.Millisecond
+
 // ended records the end of a life and reports whether it was the last.
 func (m *member) ended(err error) bool {
 	m.mu.Lock()
@@ -84,6 +88,8 @@ func (m *member) ended(err error) bool {
 		return true
 	case wanted:
 		m.log.Info("drained")
+		return true
+	case m.supervisor.stopsWithin(sameSignal):
 		return true
 	case restart == 0:
 		m.log.Warn("died and stays down", "cause", err)

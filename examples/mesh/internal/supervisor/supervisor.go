@@ -208,3 +208,15 @@ func (s *Supervisor) stopping() bool {
 		return false
 	}
 }
+
+// stopsWithin waits that long for Stop to be called, and tells whether it was.
+func (s *Supervisor) stopsWithin(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-s.stop:
+		return true
+	case <-timer.C:
+		return false
+	}
+}

@@ -171,6 +171,19 @@ func TestStopEndsAllEvenTheFrozenAndTheStubborn(t *testing.T) {
 	}
 }
 
+func TestReplicasThatOneSignalEndsWithTheirSupervisorDoNotStartAgain(t *testing.T) {
+	s, seen := start(t, Config{Restart: time.Hour})
+	for _, r := range s.Snapshot() { // as a terminal does to all of a process group
+		if err := s.Kill(r.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Stop(t.Context())
+	if said := seen.log(); strings.Contains(said, "died") {
+		t.Errorf("while all stop, it says: %s", said)
+	}
+}
+
 func TestStopWhileReplicasDieAndStartLeavesNone(t *testing.T) {
 	for range 5 {
 		s, _ := launch(t, Config{Restart: time.Microsecond}, "broken")
