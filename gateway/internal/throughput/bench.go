@@ -39,6 +39,7 @@ func doors() []*door {
 		{name: "stock, 1000 routes", program: "stock", flags: []string{"-routes=1000"}},
 		{name: "remote, all on, 10 routes", program: "door", flags: []string{"-routes=10"}, tokens: true},
 		{name: "remote, all on, 1000 routes", program: "door", flags: []string{"-routes=1000"}, tokens: true},
+		{name: "remote, all but gRPC's own metrics, 10 routes", program: "door", flags: []string{"-routes=10", "-grpc-metrics=false"}, tokens: true},
 		{name: "remote, all off, 10 routes", program: "door", flags: []string{"-routes=10", "-off"}},
 		{name: "embedded, all on, 10 routes", program: "door", flags: []string{"-routes=10"}, tokens: true, embedded: true},
 		{name: "embedded, all on, 1000 routes", program: "door", flags: []string{"-routes=1000"}, tokens: true, embedded: true},
@@ -50,7 +51,8 @@ type sample struct {
 	Door, Verb string
 	Round      int
 	PerSecond  float64
-	P50, P99   time.Duration
+	P50, P99   time.Duration // at as many requests as are answered
+	PacedP99   time.Duration // at a part of as many as stock answers
 	// DoorCPU and AllCPU are of one request, AllCPU with the service's.
 	DoorCPU, AllCPU time.Duration
 	RSS             int64
@@ -159,7 +161,7 @@ func (b *bench) compareAnswers() error {
 	for _, verb := range verbs {
 		var first map[string]any
 		for _, d := range b.doors {
-			result, _, err := b.apply(d, verb, 0, 20*time.Millisecond)
+			result, _, err := b.apply(d, b.task(d, verb, 0, 20*time.Millisecond))
 			if err != nil {
 				return err
 			}
@@ -180,7 +182,7 @@ func (b *bench) compareAnswers() error {
 			if fmt.Sprint(first) != fmt.Sprint(answer) {
 				return fmt.Errorf("%s %s answers %v, and not %v", d.name, verb, answer, first)
 			}
-			fmt.Fprintf(b.progress, "%-30s %-4s answers %d bytes\n", d.name, verb, len(result.FirstBody))
+			fmt.Fprintf(b.progress, "%-45s %-4s answers %d bytes\n", d.name, verb, len(result.FirstBody))
 		}
 	}
 	return nil
@@ -189,8 +191,15 @@ func (b *bench) compareAnswers() error {
 // used is what was used while a load was applied.
 type used struct{ door, backend time.Duration }
 
+// task is to send a door as many requests as it answers.
+func (b *bench) task(d *door, verb string, warmup, duration time.Duration) loader.Task {
+	return loader.Task{
+		Address: d.process.Address, Requests: b.requests(d, verb), Connections: b.Connections, Warmup: warmup, Duration: duration,
+	}
+}
+
 // apply applies a load to a door.
-func (b *bench) apply(d *door, verb string, warmup, duration time.Duration) (loader.Result, used, error) {
+func (b *bench) apply(d *door, task loader.Task) (loader.Result, used, error) {
 	var (
 		event  loader.Event
 		result loader.Result
@@ -200,9 +209,7 @@ func (b *bench) apply(d *door, verb string, warmup, duration time.Duration) (loa
 	ask := func(usage *[2]child.Usage) error {
 		return errors.Join(d.process.Ask(child.Question{}, &usage[0]), b.backend.Ask(child.Question{}, &usage[1]))
 	}
-	err := b.load.Ask(loader.Task{
-		Address: d.process.Address, Requests: b.requests(d, verb), Connections: b.Connections, Warmup: warmup, Duration: duration,
-	}, &event)
+	err := b.load.Ask(task, &event)
 	if err == nil {
 		err = ask(&before)
 	}
@@ -222,7 +229,10 @@ func (b *bench) apply(d *door, verb string, warmup, duration time.Duration) (loa
 		err = errors.New(result.Failed)
 	}
 	if err != nil {
-		return result, used{}, fmt.Errorf("%s %s: %w", d.name, verb, err)
+		return result, used{}, fmt.Errorf("%s: %w", d.name, err)
+	}
+	if result.Requests == 0 {
+		return result, used{}, fmt.Errorf("%s: not one request was answered in %v", d.name, task.Duration)
 	}
 	return result, used{door: after[0].CPU - before[0].CPU, backend: after[1].CPU - before[1].CPU}, nil
 }
@@ -249,12 +259,9 @@ func (b *bench) measureAll(number int) error {
 	for _, verb := range verbs {
 		for _, i := range order {
 			d := b.doors[i]
-			result, cost, err := b.apply(d, verb, b.Warmup, b.Slice)
+			result, cost, err := b.apply(d, b.task(d, verb, b.Warmup, b.Slice))
 			if err != nil {
 				return err
-			}
-			if result.Requests == 0 {
-				return fmt.Errorf("%s %s: not one request was answered in %v", d.name, verb, b.Slice)
 			}
 			var usage child.Usage
 			if err := d.process.Ask(child.Question{}, &usage); err != nil {
@@ -270,6 +277,31 @@ func (b *bench) measureAll(number int) error {
 			}
 			b.samples = append(b.samples, s)
 		}
+		if err := b.measurePaced(number, verb, order); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measurePaced measures how long answers take where all doors are sent as many requests.
+// At as many as each answers, one that answers more has more to do.
+func (b *bench) measurePaced(number int, verb string, order []int) error {
+	of := map[string]*sample{}
+	for i := range b.samples {
+		if s := &b.samples[i]; s.Round == number && s.Verb == verb {
+			of[s.Door] = s
+		}
+	}
+	for _, i := range order {
+		d := b.doors[i]
+		task := b.task(d, verb, b.Warmup, b.Slice)
+		task.Rate = b.Paced * of[stock].PerSecond
+		result, _, err := b.apply(d, task)
+		if err != nil {
+			return err
+		}
+		of[d.name].PacedP99 = result.P99
 	}
 	return nil
 }
@@ -281,12 +313,12 @@ func (b *bench) profile() error {
 	}
 	for _, d := range b.doors {
 		for _, verb := range verbs {
-			name := strings.NewReplacer(", ", "-", " ", "-").Replace(d.name) + "-" + verb + ".pprof"
+			name := strings.NewReplacer(", ", "-", " ", "-", "'", "").Replace(d.name) + "-" + verb + ".pprof"
 			var usage child.Usage
 			if err := d.process.Ask(child.Question{Profile: filepath.Join(b.Profiles, name)}, &usage); err != nil {
 				return err
 			}
-			if _, _, err := b.apply(d, verb, 0, 5*time.Second); err != nil {
+			if _, _, err := b.apply(d, b.task(d, verb, 0, 5*time.Second)); err != nil {
 				return err
 			}
 			if err := d.process.Ask(child.Question{Profile: "-"}, &usage); err != nil {

@@ -3,7 +3,7 @@
 //
 //	go run .
 //
-// It takes about five minutes; see -help for what can be changed, such as
+// It takes about eight minutes; see -help for what can be changed, such as
 //
 //	go run . -rounds 5 -only 'all on' -profiles /tmp/profiles
 //
@@ -32,5 +32,8 @@
 //   - CPU: user and system time a request, of the door alone, and of the door
 //     with the service. It is more stable.
 //   - p50 and p99 of the time to answer, under that load.
+//   - p99 paced: the same where each door is sent half as many requests a second as
+//     stock answered in that round (-paced), whatever it answers. A request that is due
+//     while its connection waits for an answer counts from when it was due.
 //   - memory: the door's resident memory when its turn ends.
 package main

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/sdk/metric"
@@ -35,8 +34,9 @@ import (
 type options struct {
 	backend, jwks, issuer, audience, log string
 
-	routes int
-	off    bool
+	routes      int
+	off         bool
+	grpcMetrics bool
 }
 
 func main() {
@@ -44,6 +44,7 @@ func main() {
 	flag.StringVar(&o.backend, "backend", "", "where the movies are; empty for in this process")
 	flag.IntVar(&o.routes, "routes", routes.PerService, "how many routes there are")
 	flag.BoolVar(&o.off, "off", false, "leave out whatever can be")
+	flag.BoolVar(&o.grpcMetrics, "grpc-metrics", true, "have gRPC tell of its calls, too, and not only the door of its own")
 	flag.StringVar(&o.jwks, "jwks", "", "the file with the keys of tokens")
 	flag.StringVar(&o.issuer, "issuer", "", "who issues tokens")
 	flag.StringVar(&o.audience, "audience", "", "for whom tokens are")
@@ -100,7 +101,11 @@ func (o options) connect(t *telemetry.Telemetry) (grpc.ClientConnInterface, func
 		}
 		return t.WrapConn(server), func() { _ = server.Close() }, movies.Register(server)
 	}
-	conn, err := grpc.NewClient(o.backend, slices.Concat(gateway.DialOptions(), t.DialOptions(), []grpc.DialOption{grpc.WithTransportCredentials(insecure.NewCredentials())})...)
+	options := append(gateway.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if o.grpcMetrics {
+		options = append(options, t.DialOptions()...)
+	}
+	conn, err := grpc.NewClient(o.backend, options...)
 	if err != nil {
 		return nil, nil, err
 	}

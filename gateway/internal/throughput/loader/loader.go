@@ -1,6 +1,6 @@
-// Package loader keeps a door busy over connections that are kept alive, each
-// with one request at a time. It spends as little as it can on that, since it
-// runs on the same machine.
+// Package loader sends requests to a door over connections that are kept alive, each
+// with one at a time: as many as are answered, or so many a second. It spends as little
+// as it can on that, since it runs on the same machine.
 package loader
 
 import (
@@ -22,6 +22,7 @@ type Task struct {
 	Address     string
 	Requests    [][]byte // as they are sent; each connection sends all in turn
 	Connections int
+	Rate        float64       // requests a second; 0 for as many as are answered
 	Warmup      time.Duration // not measured
 	Duration    time.Duration
 }
@@ -57,6 +58,9 @@ func Run(t Task, started, ended func()) Result {
 	for i := range all {
 		c := &all[i]
 		c.task, c.next = &t, i*len(t.Requests)/t.Connections
+		if t.Rate > 0 {
+			c.pace.period = time.Duration(float64(t.Connections) / t.Rate * float64(time.Second))
+		}
 		group.Go(func() { c.err = c.open() })
 	}
 	group.Wait()
@@ -91,6 +95,7 @@ func Run(t Task, started, ended func()) Result {
 // connection sends one request after the other.
 type connection struct {
 	task  *Task
+	pace  pace
 	conn  net.Conn
 	r     *bufio.Reader
 	next  int
@@ -124,7 +129,7 @@ func (c *connection) run(from, until time.Time) error {
 	if err := c.conn.SetDeadline(until.Add(patience)); err != nil {
 		return err
 	}
-	for start := time.Now(); start.Before(until); {
+	for start := c.pace.begin(); start.Before(until); {
 		if _, err := c.conn.Write(c.request()); err != nil {
 			return err
 		}
@@ -135,7 +140,7 @@ func (c *connection) run(from, until time.Time) error {
 		if !start.Before(from) && end.Before(until) {
 			c.took = append(c.took, end.Sub(start))
 		}
-		start = end
+		start = c.pace.next(end)
 	}
 	return nil
 }
