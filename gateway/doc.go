@@ -50,7 +50,8 @@
 //     that are there twice, bytes behind the value and numbers out of range are
 //     answered 400 with the field's path.
 //  11. The request, each message of a stream, is checked against the conditions
-//     of the policy (403), and then against its protovalidate rules (400).
+//     of the policy (403), and then against its protovalidate rules (400), see
+//     Requests for those of a PATCH.
 //  12. It is called with the caller's identity on it, see package identity, and
 //     within the caller's deadline, capped, and less what it takes to answer.
 //
@@ -74,7 +75,12 @@
 // A PATCH whose body is a field of the request, and whose request has one
 // google.protobuf.FieldMask, gets a mask of the keys in its body, but for what
 // the path sets and for `etag`; objects are gone into, null and defaults clear.
-// A mask in the query holds instead; its paths may be in JSON names.
+// A mask in the query holds instead; its paths may be in JSON names. Of the
+// resource, protovalidate's rules hold for the fields that are in the mask or have
+// something in them: what is left out stays as it is, and need not be valid here.
+// Rules of a message as a whole are left to the service then, which alone knows
+// the rest; those of lists, maps and what lies in them hold, as does all of it
+// with the mask `*`.
 //
 // Where the request, or the resource that is its body, has a string field
 // `etag`, the tag in If-Match goes there, and ABORTED is answered 412, as
@@ -90,7 +96,8 @@
 // Errors are problem details, see package problem; field paths in them are paths
 // in the request message, in JSON names, whether the field came from the path,
 // the query or the body. Of the upstream's metadata only what
-// Config.ReturnHeaders names comes back.
+// Config.ReturnHeaders names comes back, in place of what the gateway says in the
+// same header: by default, no answer may be stored (Cache-Control: no-store).
 //
 // A response with a string field `etag` is answered with the header ETag, and
 // 304 to a GET whose If-None-Match has it. The method's option

@@ -82,5 +82,6 @@ func (x *exchange) applyPatch(msg proto.Message) *problem.Problem {
 		}
 	}
 	m.Set(b.maskField, protoreflect.ValueOfMessage((&fieldmaskpb.FieldMask{Paths: mask}).ProtoReflect()))
+	x.patch.mask = mask // of which the rules are asked, see changes
 	return nil
 }

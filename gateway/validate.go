@@ -109,7 +109,7 @@ func compile(rules protovalidate.Validator, md protoreflect.MessageDescriptor, s
 func (v *validator) check(x *exchange, msg proto.Message) *problem.Problem {
 	rules, err := v.rules()
 	if err == nil {
-		err = rules.Validate(msg)
+		err = rules.Validate(msg, x.validation()...)
 	}
 	if err == nil {
 		return nil

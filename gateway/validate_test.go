@@ -10,6 +10,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/fieldmask"
+	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
 )
 
 // messageWith returns a message M with a field that holds an M, and with what
@@ -28,6 +31,46 @@ func messageWith(t *testing.T, change func(*descriptorpb.DescriptorProto)) proto
 		t.Fatal(err)
 	}
 	return file.Messages().Get(0)
+}
+
+func TestOfWhatIsThereInPartAPartIsLookedAt(t *testing.T) {
+	field := func(m proto.Message, name protoreflect.Name) protoreflect.Descriptor {
+		return m.ProtoReflect().Descriptor().Fields().ByName(name)
+	}
+	ask := func(resource proto.Message, mask ...string) changes {
+		c := changes{}
+		c.add(resource.ProtoReflect(), fieldmask.NewTree(mask))
+		return c
+	}
+	note := &testv1.Note{Author: &testv1.Author{}, Labels: map[string]string{"a": "b"}}
+	choice := &testv1.EchoRequest{}
+	of := choice.ProtoReflect().Descriptor().Oneofs().ByName("choice")
+	for _, c := range []struct {
+		name string
+		in   changes
+		m    proto.Message
+		d    protoreflect.Descriptor
+		want bool
+	}{
+		{"neither in the mask nor there", ask(note, "etag"), note, field(note, "text"), false},
+		{"in the mask", ask(note, "text"), note, field(note, "text"), true},
+		{"there", ask(note), note, field(note, "labels"), true},
+		{"a key of a map in the mask", ask(&testv1.Note{}, "labels.a"), note, field(note, "labels"), true},
+		{"the message as a whole", ask(note, "text"), note, note.ProtoReflect().Descriptor(), false},
+		{"all of it", ask(note, "text", "*"), note, note.ProtoReflect().Descriptor(), true},
+		{"a part of a part", ask(note, "author.full_name"), note.Author, field(note.Author, "full_name"), true},
+		{"the rest of a part", ask(note, "text"), note.Author, field(note.Author, "full_name"), false},
+		{"a part as a whole", ask(note, "author"), note.Author, field(note.Author, "full_name"), true},
+		{"all within a part", ask(note, "author.*"), note.Author, field(note.Author, "full_name"), true},
+		{"another message", ask(note), &testv1.Author{}, field(note.Author, "full_name"), true},
+		{"a oneof that is not touched", ask(choice, "text"), choice, of, false},
+		{"a oneof that is", ask(choice, "left"), choice, of, true},
+		{"a oneof that is set", ask(&testv1.EchoRequest{}), &testv1.EchoRequest{Choice: &testv1.EchoRequest_Right{Right: 1}}, of, true},
+	} {
+		if got := c.in.ShouldValidate(c.m.ProtoReflect(), c.d); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
 }
 
 func TestNoRuleIsOverlooked(t *testing.T) {

@@ -103,3 +103,44 @@ func normalize(path string, md protoreflect.MessageDescriptor) (string, bool) {
 	}
 	return out, true
 }
+
+// A Tree is a mask by fields. A nil one has nothing in it.
+type Tree struct {
+	whole  bool
+	fields map[string]*Tree
+}
+
+// NewTree returns the tree of a mask's paths, in proto names as [FromJSON] and
+// [Normalize] return them.
+func NewTree(paths []string) *Tree {
+	root := &Tree{}
+	for _, path := range paths {
+		at := root
+		for name := range strings.SplitSeq(path, ".") {
+			if name == "*" {
+				break
+			}
+			if at.fields == nil {
+				at.fields = map[string]*Tree{}
+			}
+			if at.fields[name] == nil {
+				at.fields[name] = &Tree{}
+			}
+			at = at.fields[name]
+		}
+		at.whole = true
+	}
+	return root
+}
+
+// Whole reports whether all of it is in the mask.
+func (t *Tree) Whole() bool { return t != nil && t.whole }
+
+// Field returns what of a field is in the mask, by its proto name; nil for
+// nothing.
+func (t *Tree) Field(name protoreflect.Name) *Tree {
+	if t == nil {
+		return nil
+	}
+	return t.fields[string(name)]
+}
