@@ -156,7 +156,7 @@ func TestAnExplanationListsTheRulesOfTheRequest(t *testing.T) {
 			"book.labels: map.values.string.max_len 5",
 			"book.kind: enum.defined_only true",
 		}},
-		{"PATCH", "/v1/shelves/1/books/2", []string{"book: ignore IGNORE_ALWAYS"}},
+		{"PATCH", "/v1/shelves/1/books/2/notes/7", []string{"note: ignore IGNORE_ALWAYS"}},
 		{"GET", "/v1/download/a", []string{`trap: cel trap "must not be 7" this != 7 || 1 / (this - 7) == 0`}},
 		{"GET", "/v1/whoami", nil},
 		{"GET", "/v1/nothing", nil},

@@ -136,6 +136,38 @@ func TestPatchMasksWhatTheBodySets(t *testing.T) {
 	}
 }
 
+func TestAPatchIsValidatedByWhatItChanges(t *testing.T) {
+	d := newDoor(t, nil)
+	ann := bearer(token(t, "ann"))
+	const book = "/v1/shelves/1/books/2"
+	long := strings.Repeat("x", 51)
+	for _, body := range []string{`{"pageCount":3}`, `{"labels":{"a":"b"}}`, `{"title":"x"}`, `{}`, ``, `{"authors":[]}`} {
+		// A book without a title is not valid, but its title stays.
+		d.do("PATCH", book, body, ann).want(200)
+	}
+	calls := d.books.callCount()
+	for _, c := range []struct{ query, body, field string }{
+		{"", `{"title":""}`, "book.title"},
+		{"", `{"title":null}`, "book.title"},
+		{"", `{"title":"` + long + `"}`, "book.title"},
+		{"", `{"pageCount":0}`, "book.pageCount"},
+		{"", `{"authors":[{}]}`, "book.authors[0].fullName"},
+		{"", `{"labels":{"a":"too long"}}`, `book.labels["a"]`},
+		{"", `{"kind":7}`, "book.kind"},
+		{"?updateMask=title", `{"pageCount":3}`, "book.title"},
+		{"?updateMask=*", `{"pageCount":3}`, "book.title"},
+		// What is there is looked at, whether the mask names it or not.
+		{"?updateMask=page_count", `{"pageCount":3,"title":"` + long + `"}`, "book.title"},
+	} {
+		d.do("PATCH", book+c.query, c.body, ann).wantField(c.field)
+	}
+	if d.books.callCount() != calls {
+		t.Error("the backend was called")
+	}
+	// Another method has no mask.
+	d.do("POST", "/v1/shelves/1/books", `{"pageCount":3}`, bearer(token(t, "ann", "books.read", "books.write"))).wantField("book.title")
+}
+
 func TestBindingsOfEveryKindReachTheirMethod(t *testing.T) {
 	d := newDoor(t, nil)
 	d.do("LOCK", "/v1/shelves/1/books/2", "").want(200)

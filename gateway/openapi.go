@@ -18,8 +18,8 @@ import (
 )
 
 // OpenAPI says what the description of the API tells besides what the protos
-// say: see package openapi. Who may call, rates and errors are those that the
-// gateway enforces.
+// say: see package openapi. Who may call, rates, limits, errors and the form of
+// JSON are those of the gateway.
 type OpenAPI struct {
 	// Title names the API. Required.
 	Title string
@@ -76,6 +76,7 @@ func (g *Gateway) describe(services []*mounting) (*description, error) {
 	config := openapi.Config{
 		Title: told.Title, Version: told.Version, Description: told.Description, Servers: told.Servers,
 		Security: security, Rates: g.rates.Policies(), Access: map[string]*gatewayv1.Access{},
+		JSON: openapi.JSON(g.config.JSON), Limits: g.config.limitsTold(),
 	}
 	var descriptors []protoreflect.ServiceDescriptor
 	for _, m := range services {
@@ -93,6 +94,15 @@ func (g *Gateway) describe(services []*mounting) (*description, error) {
 		return nil, err
 	}
 	return &description{document, document.Handler()}, nil
+}
+
+// limitsTold returns the limits of every request.
+func (c *Config) limitsTold() openapi.Limits {
+	return openapi.Limits{
+		HeaderBytes: c.Limits.HeaderBytes, URLBytes: c.Limits.URLBytes, BodyBytes: c.Limits.BodyBytes,
+		QueryParameters: c.Limits.QueryParameters, JSONDepth: c.Limits.JSONDepth, ReadBody: c.Timeouts.ReadBody,
+		Call: c.Timeouts.Call, CallMax: c.Timeouts.CallMax, Stream: c.Timeouts.Stream,
+	}
 }
 
 // hidesRoute returns an error if a route is where the gateway answers itself.
@@ -141,7 +151,7 @@ func (x *exchange) serveDescription() bool {
 	}
 	if p == nil {
 		d := g.rates.Allow(x.request.Context(), ratelimit.Request{
-			Method: "/openapi", Address: g.config.RateLimit.Address(x.request), HTTP: x.request,
+			Method: "/openapi", Address: x.address(), HTTP: x.request,
 		})
 		d.SetHeaders(x.writer.Header())
 		p = d.Problem()

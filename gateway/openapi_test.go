@@ -185,6 +185,63 @@ func TestTheDescriptionSaysWhatTheDoorEnforces(t *testing.T) {
 	}
 }
 
+// TestTheDescriptionHasTheDoorsFormsAndLimits compares it with what the door
+// answers.
+func TestTheDescriptionHasTheDoorsFormsAndLimits(t *testing.T) {
+	d := newDoor(t, func(c *gateway.Config) {
+		described(c)
+		c.JSON = gateway.JSON{ProtoNames: true, EnumNumbers: true, Int64Numbers: true, URLBytes: true, NullUnset: true}
+		c.RateLimit.Policies = []ratelimit.Policy{{Name: "all", Rate: ratelimit.Rate{Requests: 1000, Period: time.Second}, Key: ratelimit.Everybody}}
+		c.Limits.BodyBytes, c.Timeouts.Call = 12345, 7*time.Second
+	})
+	var doc struct {
+		Limits map[string]any         `json:"x-limits"`
+		Rates  []struct{ Key string } `json:"x-ratelimit"`
+		Paths  map[string]map[string]struct {
+			Parameters []struct{ Name, In string } `json:"parameters"`
+		} `json:"paths"`
+		Components struct {
+			Schemas map[string]struct {
+				Type       any
+				Properties map[string]map[string]any
+			} `json:"schemas"`
+		} `json:"components"`
+	}
+	body := d.do("GET", "/openapi.json", "").want(200).body
+	if err := json.Unmarshal([]byte(body), &doc); err != nil {
+		t.Fatal(err)
+	}
+	if doc.Limits["bodyBytes"] != 12345. || doc.Limits["call"] != "7s" || doc.Limits["callMax"] != "1m0s" || doc.Limits["jsonDepth"] != 64. {
+		t.Errorf("limits %v", doc.Limits)
+	}
+	if len(doc.Rates) != 1 || doc.Rates[0].Key != "everybody" {
+		t.Errorf("rates %v", doc.Rates)
+	}
+	request := doc.Components.Schemas["evenkeel.test.v1.EchoRequest"].Properties
+	echoed, _ := d.do("POST", "/v1/echo", `{"int64Value":"5","kind":"KIND_FACT","bytesValue":"/w=="}`).want(200).decode()["echoed"].(map[string]any)
+	for name, value := range echoed {
+		if request[name] == nil {
+			t.Errorf("%s is answered, and not described", name)
+		}
+		if _, number := value.(float64); number && name == "int64_value" && request[name]["type"] != "integer" {
+			t.Errorf("%s is a number, and described as %v", name, request[name])
+		}
+	}
+	if echoed["bytes_value"] != "_w" || request["bytes_value"]["contentEncoding"] != "base64url" {
+		t.Errorf("bytes %v, described as %v", echoed["bytes_value"], request["bytes_value"])
+	}
+	if kind := doc.Components.Schemas["evenkeel.test.v1.Kind"]; kind.Type != "integer" {
+		t.Errorf("an enum is described as %v", kind.Type)
+	}
+	names := map[string]bool{}
+	for _, p := range doc.Paths["/v1/echo"]["get"].Parameters {
+		names[p.Name] = true
+	}
+	if !names["int64_value"] || names["int64Value"] {
+		t.Errorf("parameters %v", names)
+	}
+}
+
 func TestAMountChangesTheDescription(t *testing.T) {
 	d := newDoor(t, func(c *gateway.Config) {
 		described(c)

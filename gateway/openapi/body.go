@@ -57,13 +57,18 @@ func (b *builder) requestBody(x *binding) *requestBody {
 // bodySchema returns the schema of a body, without the fields that the path
 // sets.
 func (b *builder) bodySchema(x *binding) *schema {
-	md, prefix, rules := x.bodyMessage(), "", true
+	md, prefix, rules := x.bodyMessage(), "", checked
 	if x.bodyField != nil {
-		if md == nil || wellKnown(md) != nil {
-			return b.schemas.value(x.bodyField, true)
+		if md == nil || b.config.JSON.wellKnown(md) != nil {
+			return b.schemas.value(x.bodyField, checked)
 		}
 		prefix = string(x.bodyField.Name()) + "."
-		rules = rulesOf(x.bodyField).GetIgnore() != validatepb.Ignore_IGNORE_ALWAYS
+		switch {
+		case rulesOf(x.bodyField).GetIgnore() == validatepb.Ignore_IGNORE_ALWAYS:
+			rules = unchecked
+		case x.masked():
+			rules = inPart
+		}
 	}
 	without := map[string]bool{}
 	for _, path := range x.bound {
@@ -75,6 +80,22 @@ func (b *builder) bodySchema(x *binding) *schema {
 		return b.schemas.message(md, rules)
 	}
 	return b.schemas.object(md, rules, without)
+}
+
+// masked reports whether the body is what a PATCH changes of a resource, so that
+// what it leaves out is not asked for: the gateway makes a mask of it then.
+func (x *binding) masked() bool {
+	if x.verb != "PATCH" || x.bodyField == nil || x.bodyMessage() == nil {
+		return false
+	}
+	masks := 0
+	fields := x.method.Input().Fields()
+	for i := range fields.Len() {
+		if md := fields.Get(i).Message(); md != nil && md.FullName() == "google.protobuf.FieldMask" && !fields.Get(i).IsList() {
+			masks++
+		}
+	}
+	return masks == 1
 }
 
 // answersMedia reports whether the answer has a media type of its own.
@@ -161,9 +182,9 @@ func (b *builder) answerContent(x *binding, events *gatewayv1.Events) map[string
 	}
 	var made *schema
 	if x.answerField != nil {
-		made = b.schemas.value(x.answerField, true)
+		made = b.schemas.value(x.answerField, checked)
 	} else {
-		made = b.schemas.message(x.method.Output(), true)
+		made = b.schemas.message(x.method.Output(), checked)
 	}
 	if !x.method.IsStreamingServer() {
 		return map[string]mediaType{typeJSON: {Schema: made}}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
@@ -27,10 +28,52 @@ type Config struct {
 	// Rates hold for all methods, besides those that a method declares: those of
 	// the gateway's Config.RateLimit.Policies. Default none.
 	Rates []ratelimit.Policy
+	// Limits are those of every request, which the gateway's Config.Limits and
+	// Config.Timeouts set. They are in x-limits. Default: none are told.
+	Limits Limits
+	// JSON is the form that the gateway's Config.JSON gives to answers.
+	JSON JSON
 	// Access says who may call methods that do not declare it, as the gateway's
 	// Service.Access does, by full method name: "movie.v1.MovieService/GetMovie".
 	// Default none.
 	Access map[string]*gatewayv1.Access
+}
+
+// Limits bound a request and the time that it may take. Zero stands for what is
+// not told.
+type Limits struct {
+	// HeaderBytes, URLBytes and BodyBytes bound the request's parts, BodyBytes of
+	// a client stream each message.
+	HeaderBytes, URLBytes int
+	BodyBytes             int64
+	// QueryParameters and JSONDepth bound how many parameters there are, and how
+	// deep a body nests.
+	QueryParameters, JSONDepth int
+	// ReadBody is how long a body may take to come.
+	ReadBody time.Duration
+	// Call is how long a call may take whose caller does not say, CallMax one
+	// whose does, and Stream a stream.
+	Call, CallMax, Stream time.Duration
+}
+
+// limitsOf returns what is told of limits; nil if nothing is.
+func limitsOf(l Limits) *limits {
+	if l == (Limits{}) {
+		return nil
+	}
+	return &limits{
+		HeaderBytes: l.HeaderBytes, URLBytes: l.URLBytes, BodyBytes: l.BodyBytes,
+		QueryParameters: l.QueryParameters, JSONDepth: l.JSONDepth,
+		ReadBody: durationOf(l.ReadBody), Call: durationOf(l.Call), CallMax: durationOf(l.CallMax), Stream: durationOf(l.Stream),
+	}
+}
+
+// durationOf writes a duration as in Go, such as 1m0s; "" for none.
+func durationOf(d time.Duration) string {
+	if d == 0 {
+		return ""
+	}
+	return d.String()
 }
 
 // Security says which credentials the gateway's authenticators take. A caller

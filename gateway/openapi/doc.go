@@ -28,12 +28,13 @@
 // # Schemas
 //
 // Each message and enum is a schema under its full name, in the JSON form of
-// proto3, with JSON names. Rules of protovalidate that JSON Schema can state are
+// proto3, with JSON names, or in another form that [Config.JSON] says. Rules of protovalidate that JSON Schema can state are
 // in it: bounds of numbers that JSON writes as numbers, lengths, patterns,
 // formats, counts, sets of values, required fields and oneofs. Rules in CEL, and
-// those for 64-bit integers, bytes, durations and timestamps, are not. Where a
+// those for 64-bit integers that are strings, bytes, durations and timestamps, are not. Where a
 // field switches off the rules of its message, that is another schema, whose
-// name ends in `.Unchecked`. The rules are those of requests; responses, which
+// name ends in `.Unchecked`; and one that ends in `.Part` is what a PATCH changes
+// of a message, of which nothing need be there. The rules are those of requests; responses, which
 // nothing checks, share the schemas.
 //
 // Descriptions are the comments of the protos. Generated Go code holds none;

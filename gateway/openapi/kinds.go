@@ -6,13 +6,57 @@ import (
 	"strconv"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/evenkeel/evenkeel/gateway/internal/fieldpath"
 )
 
-// The JSON forms of scalars and well-known types, as the ProtoJSON format has
-// them in what is written. Some more are read, such as numbers for 64-bit
-// integers.
+// JSON says which of the forms that JSON may take is described, by the same fields
+// as that of the gateway's Config. Its zero value is the gateway's default. Other
+// forms are read, too: fields by either name, enums by name or number, integers of
+// 64 bits as strings or numbers.
+type JSON struct {
+	// ProtoNames says that fields go by their names in the proto.
+	ProtoNames bool
+	// EnumNumbers says that enums are numbers.
+	EnumNumbers bool
+	// Int64Numbers says that integers of 64 bits are numbers.
+	Int64Numbers bool
+	// URLBytes says that bytes are in base64url.
+	URLBytes bool
+	// OmitDefaults says that fields which have their default are left out. The
+	// document says of none that it is always there.
+	OmitDefaults bool
+	// NullUnset says that messages which are not set are null.
+	NullUnset bool
+}
 
-func scalar(kind protoreflect.Kind) *schema {
+// name is what a field is called.
+func (j JSON) name(fd protoreflect.FieldDescriptor) string {
+	if j.ProtoNames {
+		return fd.TextName()
+	}
+	return fd.JSONName()
+}
+
+// path is what a field within others is called, in a query.
+func (j JSON) path(fields []protoreflect.FieldDescriptor) string {
+	if j.ProtoNames {
+		return fieldpath.Proto(fields)
+	}
+	return fieldpath.JSON(fields)
+}
+
+func (j JSON) enumValue(v protoreflect.EnumValueDescriptor) any {
+	if j.EnumNumbers {
+		return int32(v.Number())
+	}
+	return string(v.Name())
+}
+
+// The JSON forms of scalars and well-known types, as the ProtoJSON format has
+// them in what is written.
+
+func (j JSON) scalar(kind protoreflect.Kind) *schema {
 	switch kind {
 	case protoreflect.BoolKind:
 		return &schema{Type: "boolean"}
@@ -21,14 +65,23 @@ func scalar(kind protoreflect.Kind) *schema {
 	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
 		return &schema{Type: "integer", Minimum: 0, Maximum: uint32(math.MaxUint32)}
 	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
+		if j.Int64Numbers {
+			return &schema{Type: "integer", Format: "int64"}
+		}
 		return &schema{Type: "string", Format: "int64", Pattern: `^-?[0-9]+$`}
 	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
+		if j.Int64Numbers {
+			return &schema{Type: "integer", Format: "uint64", Minimum: 0}
+		}
 		return &schema{Type: "string", Format: "uint64", Pattern: `^[0-9]+$`}
 	case protoreflect.FloatKind:
 		return floating("float")
 	case protoreflect.DoubleKind:
 		return floating("double")
 	case protoreflect.BytesKind:
+		if j.URLBytes {
+			return &schema{Type: "string", ContentEncoding: "base64url"}
+		}
 		return &schema{Type: "string", ContentEncoding: "base64"}
 	default:
 		return &schema{Type: "string"}
@@ -53,7 +106,7 @@ func keySchema(key protoreflect.FieldDescriptor) *schema {
 }
 
 // wellKnown returns the schema of a type with a JSON form of its own, or nil.
-func wellKnown(md protoreflect.MessageDescriptor) *schema {
+func (j JSON) wellKnown(md protoreflect.MessageDescriptor) *schema {
 	switch md.FullName() {
 	case "google.protobuf.Timestamp":
 		return &schema{Type: "string", Format: "date-time"}
@@ -73,30 +126,39 @@ func wellKnown(md protoreflect.MessageDescriptor) *schema {
 		return &schema{Type: "object", Properties: map[string]*schema{"@type": {Type: "string"}}, Required: []string{"@type"}}
 	case "google.protobuf.BoolValue", "google.protobuf.Int32Value", "google.protobuf.UInt32Value", "google.protobuf.Int64Value",
 		"google.protobuf.UInt64Value", "google.protobuf.FloatValue", "google.protobuf.DoubleValue", "google.protobuf.StringValue", "google.protobuf.BytesValue":
-		return scalar(md.Fields().ByNumber(1).Kind())
+		return j.scalar(md.Fields().ByNumber(1).Kind())
 	default:
 		return nil
 	}
 }
 
-func defaultOf(fd protoreflect.FieldDescriptor) any {
+func (j JSON) defaultOf(fd protoreflect.FieldDescriptor) any {
 	v := fd.Default()
 	switch fd.Kind() {
 	case protoreflect.EnumKind:
-		return string(fd.DefaultEnumValue().Name())
+		return j.enumValue(fd.DefaultEnumValue())
 	case protoreflect.BytesKind:
+		if j.URLBytes {
+			return base64.RawURLEncoding.EncodeToString(v.Bytes())
+		}
 		return base64.StdEncoding.EncodeToString(v.Bytes())
 	default:
-		return jsonOf(fd.Kind(), v)
+		return j.of(fd.Kind(), v)
 	}
 }
 
-// jsonOf returns a number, a boolean or a string as JSON writes it.
-func jsonOf(kind protoreflect.Kind, v protoreflect.Value) any {
+// of returns a number, a boolean or a string as JSON writes it.
+func (j JSON) of(kind protoreflect.Kind, v protoreflect.Value) any {
 	switch x := v.Interface().(type) {
 	case int64:
+		if j.Int64Numbers {
+			return x
+		}
 		return strconv.FormatInt(x, 10)
 	case uint64:
+		if j.Int64Numbers {
+			return x
+		}
 		return strconv.FormatUint(x, 10)
 	case float32:
 		return finite(float64(x), kind)

@@ -11,6 +11,7 @@ type root struct {
 	Paths      map[string]*pathItem `json:"paths"`
 	Components components           `json:"components"`
 	Rates      []rate               `json:"x-ratelimit,omitempty"`
+	Limits     *limits              `json:"x-limits,omitempty"`
 }
 
 type info struct {
@@ -175,7 +176,22 @@ type rate struct {
 	Requests int64  `json:"requests"`
 	Period   string `json:"period"`
 	Burst    int64  `json:"burst"`
-	Key      string `json:"key,omitempty"`
+	Key      string `json:"key"`
+	// PerMethod says that each method is counted by itself.
+	PerMethod bool `json:"perMethod,omitempty"`
+}
+
+// limits are those of every request; what is not limited is left out.
+type limits struct {
+	HeaderBytes     int    `json:"headerBytes,omitempty"`
+	URLBytes        int    `json:"urlBytes,omitempty"`
+	QueryParameters int    `json:"queryParameters,omitempty"`
+	BodyBytes       int64  `json:"bodyBytes,omitempty"`
+	JSONDepth       int    `json:"jsonDepth,omitempty"`
+	ReadBody        string `json:"readBody,omitempty"`
+	Call            string `json:"call,omitempty"`
+	CallMax         string `json:"callMax,omitempty"`
+	Stream          string `json:"stream,omitempty"`
 }
 
 type accessRules struct {

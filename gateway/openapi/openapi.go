@@ -90,12 +90,13 @@ func newBuilder(config Config) *builder {
 		Info:    info{Title: config.Title, Description: config.Description, Version: config.Version},
 		Paths:   map[string]*pathItem{},
 		Rates:   ratesOf(config.Rates),
+		Limits:  limitsOf(config.Limits),
 	}
 	for _, s := range config.Servers {
 		doc.Servers = append(doc.Servers, server{URL: s})
 	}
 	return &builder{
-		config: config, doc: doc, schemas: newSchemas(), shapes: map[string]shape{},
+		config: config, doc: doc, schemas: newSchemas(config.JSON), shapes: map[string]shape{},
 		owners: map[string]string{}, ids: map[string]bool{}, used: map[string]bool{},
 	}
 }
@@ -114,7 +115,7 @@ func (b *builder) addService(service protoreflect.ServiceDescriptor) error {
 func (b *builder) finish() *root {
 	b.schemas.made["Problem"] = problemSchema()
 	b.doc.Components = components{
-		Schemas: b.schemas.made, Responses: map[string]*response{}, Parameters: sharedParameters(),
+		Schemas: b.schemas.made, Responses: map[string]*response{}, Parameters: sharedParameters(b.config.Limits),
 		SecuritySchemes: b.config.Security.schemes(),
 	}
 	// No operation answers 405: it is what a path answers to a method that it
@@ -168,7 +169,10 @@ func ratesOf(policies []ratelimit.Policy) []rate {
 		if burst == 0 {
 			burst = p.Rate.Requests
 		}
-		rates = append(rates, rate{Name: p.Name, Requests: p.Rate.Requests, Period: p.Rate.Period.String(), Burst: burst})
+		rates = append(rates, rate{
+			Name: p.Name, Requests: p.Rate.Requests, Period: p.Rate.Period.String(), Burst: burst,
+			Key: p.KeyName(), PerMethod: p.PerMethod,
+		})
 	}
 	return rates
 }

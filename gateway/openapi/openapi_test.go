@@ -191,7 +191,7 @@ func TestWhatIsAnsweredIsWhatTheOptionsSay(t *testing.T) {
 	if got := fmt.Sprint(get.Security); got != "[map[bearer:[books.read]] map[apiKey:[books.read]]]" {
 		t.Error(got)
 	}
-	if got := paths["/v1/scarce"].Get.Rates; len(got) != 1 || got[0] != (rate{Name: "scarce", Requests: 2, Period: "1h0m0s", Burst: 2, Key: "caller"}) {
+	if got := paths["/v1/scarce"].Get.Rates; len(got) != 1 || got[0] != (rate{Name: "scarce", Requests: 2, Period: "1h0m0s", Burst: 2, Key: "caller", PerMethod: true}) {
 		t.Error(got)
 	}
 	if lock := paths["/v1/shelves/{shelves}/books/{books}"].Additional["LOCK"]; lock == nil || len(lock.Security) != 0 || lock.Security == nil {

@@ -3,7 +3,6 @@ package openapi
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
@@ -127,7 +126,7 @@ func (b *builder) addBinding(x *binding, path string, nth int) error {
 		Description: comment(x.method),
 		RPC:         string(x.method.Parent().FullName()) + "/" + string(x.method.Name()),
 		Template:    path,
-		Rates:       declaredRates(x.method, policies),
+		Rates:       ratesOf(policies),
 		Priority:    priorityOf(x.method),
 		Policy:      policyOf(x.method),
 		Security:    b.securityOf(x.rule),
@@ -163,18 +162,6 @@ func (b *builder) securityOf(rule access.Rule) []map[string][]string {
 		}
 	}
 	return requirements
-}
-
-func declaredRates(method protoreflect.MethodDescriptor, policies []ratelimit.Policy) []rate {
-	rates := ratesOf(policies)
-	limits, _ := proto.GetExtension(method.Options(), gatewayv1.E_Limits).(*gatewayv1.Limits)
-	for i, r := range limits.GetRates() {
-		rates[i].Key = "caller"
-		if r.GetKey() != gatewayv1.RateLimitKey_RATE_LIMIT_KEY_UNSPECIFIED {
-			rates[i].Key = strings.ToLower(strings.TrimPrefix(r.GetKey().String(), "RATE_LIMIT_KEY_"))
-		}
-	}
-	return rates
 }
 
 // priorityOf returns the priority that a method declares, "" for the usual.

@@ -11,14 +11,18 @@ import (
 )
 
 // sharedParameters are those of many methods.
-func sharedParameters() map[string]*parameter {
+func sharedParameters(limits Limits) map[string]*parameter {
+	most := "The server caps it."
+	if limits.CallMax > 0 && limits.Stream > 0 {
+		most = fmt.Sprintf("The server caps it at %v, for a stream at %v.", limits.CallMax, limits.Stream)
+	}
 	return map[string]*parameter{
 		"Alt": {
 			Name: "$alt", In: "query", Description: "The form of the answer, instead of Accept; behind it, enums as numbers.",
 			Schema: &schema{Type: "string", Pattern: `^(json|ndjson|sse|media)(;enum-encoding=int)?$`},
 		},
 		"GrpcTimeout": {
-			Name: "Grpc-Timeout", In: "header", Description: "How long the call may take, such as `500m` for half a second. The server caps it.",
+			Name: "Grpc-Timeout", In: "header", Description: "How long the call may take, such as `500m` for half a second. " + most,
 			Schema: &schema{Type: "string", Pattern: `^[0-9]{1,8}[HMSmun]$`},
 		},
 		"IfMatch": {
@@ -69,7 +73,7 @@ func (b *builder) pathParameter(x *binding, s segment, name string) *parameter {
 	}
 	fields := fieldpath.Resolve(x.method.Input(), s.field)
 	field := fields[len(fields)-1]
-	p.Field = fieldpath.JSON(fields)
+	p.Field = b.config.JSON.path(fields)
 	whole := s.only && slices.ContainsFunc(x.template.segments, func(other segment) bool {
 		return other.field == s.field && other.literal != ""
 	})
@@ -79,7 +83,7 @@ func (b *builder) pathParameter(x *binding, s segment, name string) *parameter {
 	}
 	// The parameter is the field.
 	p.Description = comment(field)
-	p.Schema = b.schemas.value(field, checked(fields))
+	p.Schema = b.schemas.value(field, checksOf(isChecked(fields)))
 	if !s.deep && field.Kind() == protoreflect.StringKind && p.Schema.MinLength == nil {
 		one := uint64(1)
 		p.Schema.MinLength = &one
@@ -87,8 +91,8 @@ func (b *builder) pathParameter(x *binding, s segment, name string) *parameter {
 	return p
 }
 
-// checked reports whether protovalidate looks at the last of the fields.
-func checked(fields []protoreflect.FieldDescriptor) bool {
+// isChecked reports whether protovalidate looks at the last of the fields.
+func isChecked(fields []protoreflect.FieldDescriptor) bool {
 	return !slices.ContainsFunc(fields[:len(fields)-1], func(fd protoreflect.FieldDescriptor) bool {
 		return rulesOf(fd).GetIgnore() == validatepb.Ignore_IGNORE_ALWAYS
 	})
@@ -138,9 +142,9 @@ func settable(fd protoreflect.FieldDescriptor) bool {
 
 func (b *builder) queryParameter(path []protoreflect.FieldDescriptor, needed bool) *parameter {
 	fd := path[len(path)-1]
-	rules := checked(path)
-	p := &parameter{Name: fieldpath.JSON(path), In: "query", Description: comment(fd)}
-	value := b.schemas.value(fd, rules)
+	rules := isChecked(path)
+	p := &parameter{Name: b.config.JSON.path(path), In: "query", Description: comment(fd)}
+	value := b.schemas.value(fd, checksOf(rules))
 	p.Required = needed && rules && mustBeSet(fd)
 	if of := fd.ContainingOneof(); of != nil && !of.IsSynthetic() {
 		p.Oneof = string(of.Name())

@@ -36,7 +36,7 @@ func mustBeSet(fd protoreflect.FieldDescriptor) bool {
 
 // applyRules narrows a schema down to what the rules allow, as far as JSON
 // Schema can say it.
-func applyRules(to *schema, fd protoreflect.FieldDescriptor, rules *validatepb.FieldRules) {
+func (j JSON) applyRules(to *schema, fd protoreflect.FieldDescriptor, rules *validatepb.FieldRules) {
 	if rules.GetIgnore() == validatepb.Ignore_IGNORE_IF_ZERO_VALUE {
 		return // zero need not keep to them, and most keywords cannot except it
 	}
@@ -45,12 +45,12 @@ func applyRules(to *schema, fd protoreflect.FieldDescriptor, rules *validatepb.F
 		to.MinItems, to.MaxItems = kind.Repeated.MinItems, kind.Repeated.MaxItems
 		to.UniqueItems = kind.Repeated.GetUnique()
 		if items := kind.Repeated.GetItems(); items != nil && to.Items != nil {
-			applyRules(to.Items, fd, items)
+			j.applyRules(to.Items, fd, items)
 		}
 	case *validatepb.FieldRules_Map:
 		to.MinProperties, to.MaxProperties = kind.Map.MinPairs, kind.Map.MaxPairs
 		if values := kind.Map.GetValues(); values != nil && fd.IsMap() {
-			applyRules(to.AdditionalProperties, fd.MapValue(), values)
+			j.applyRules(to.AdditionalProperties, fd.MapValue(), values)
 		}
 		if keys := kind.Map.GetKeys().GetString(); keys != nil && fd.IsMap() {
 			if to.PropertyNames == nil {
@@ -65,9 +65,9 @@ func applyRules(to *schema, fd protoreflect.FieldDescriptor, rules *validatepb.F
 			to.Const = kind.Bool.GetConst()
 		}
 	case *validatepb.FieldRules_Enum:
-		enumRules(to, fd, kind.Enum)
+		j.enumRules(to, fd, kind.Enum)
 	default:
-		numberRules(to, rules)
+		j.numberRules(to, rules)
 	}
 	// A required field without presence must not be zero.
 	if rules.GetRequired() && fd.Kind() == protoreflect.StringKind && !fd.HasPresence() && !fd.IsList() && !fd.IsMap() && to.MinLength == nil {
@@ -142,7 +142,7 @@ func portable(pattern string) bool {
 	return !strings.Contains(strings.ReplaceAll(pattern, "(?:", ""), "(?")
 }
 
-func enumRules(to *schema, fd protoreflect.FieldDescriptor, r *validatepb.EnumRules) {
+func (j JSON) enumRules(to *schema, fd protoreflect.FieldDescriptor, r *validatepb.EnumRules) {
 	ed := fd.Enum()
 	if ed == nil {
 		return
@@ -151,7 +151,7 @@ func enumRules(to *schema, fd protoreflect.FieldDescriptor, r *validatepb.EnumRu
 		var found []any
 		for _, n := range numbers {
 			if v := ed.Values().ByNumber(protoreflect.EnumNumber(n)); v != nil {
-				found = append(found, string(v.Name()))
+				found = append(found, j.enumValue(v))
 			}
 		}
 		return found
@@ -168,7 +168,7 @@ func enumRules(to *schema, fd protoreflect.FieldDescriptor, r *validatepb.EnumRu
 
 // numberRules reads the rules of all kinds of numbers, whose fields are named
 // alike.
-func numberRules(to *schema, rules *validatepb.FieldRules) {
+func (j JSON) numberRules(to *schema, rules *validatepb.FieldRules) {
 	at := to
 	if len(to.AnyOf) == 2 { // a floating point number, or NaN and the like
 		at = to.AnyOf[0]
@@ -187,13 +187,13 @@ func numberRules(to *schema, rules *validatepb.FieldRules) {
 		if fd == nil || fd.IsList() || !r.Has(fd) {
 			return nil
 		}
-		return jsonOf(fd.Kind(), r.Get(fd))
+		return j.of(fd.Kind(), r.Get(fd))
 	}
 	list := func(name protoreflect.Name) []any {
 		var values []any
 		if fd := r.Descriptor().Fields().ByName(name); fd != nil && fd.IsList() {
 			for i := range r.Get(fd).List().Len() {
-				values = append(values, jsonOf(fd.Kind(), r.Get(fd).List().Get(i)))
+				values = append(values, j.of(fd.Kind(), r.Get(fd).List().Get(i)))
 			}
 		}
 		return values
@@ -243,6 +243,10 @@ func number(v any) (float64, bool) {
 	case int32:
 		return float64(x), true
 	case uint32:
+		return float64(x), true
+	case int64:
+		return float64(x), true
+	case uint64:
 		return float64(x), true
 	case float32:
 		return float64(x), true

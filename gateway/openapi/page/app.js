@@ -148,6 +148,8 @@ function notes(op) {
   for (const r of [...(op["x-ratelimit"] || []), ...(doc["x-ratelimit"] || [])]) {
     items.push(`Rate ${r.name}: ${r.requests} in ${r.period}, ${r.burst} at once` + (r.key ? ", by " + r.key : "") + ".");
   }
+  const limits = doc["x-limits"];
+  if (limits?.bodyBytes && op.requestBody) items.push("Body: at most " + limits.bodyBytes + " bytes.");
   if (op["x-priority"]) items.push("In overload: " + op["x-priority"] + ".");
   if (op.deprecated) items.push("Deprecated.");
   return make("ul", { class: "notes" }, ...items.map((i) => make("li", {}, i)));

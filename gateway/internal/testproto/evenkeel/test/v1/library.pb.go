@@ -3603,9 +3603,9 @@ const file_evenkeel_test_v1_library_proto_rawDesc = "" +
 	"\x11CreateBookRequest\x12\x16\n" +
 	"\x06parent\x18\x01 \x01(\tR\x06parent\x122\n" +
 	"\x04book\x18\x02 \x01(\v2\x16.evenkeel.test.v1.BookB\x06\xbaH\x03\xc8\x01\x01R\x04book\x12\x17\n" +
-	"\abook_id\x18\x03 \x01(\tR\x06bookId\"\x84\x01\n" +
-	"\x11UpdateBookRequest\x122\n" +
-	"\x04book\x18\x01 \x01(\v2\x16.evenkeel.test.v1.BookB\x06\xbaH\x03\xd8\x01\x03R\x04book\x12;\n" +
+	"\abook_id\x18\x03 \x01(\tR\x06bookId\"|\n" +
+	"\x11UpdateBookRequest\x12*\n" +
+	"\x04book\x18\x01 \x01(\v2\x16.evenkeel.test.v1.BookR\x04book\x12;\n" +
 	"\vupdate_mask\x18\x02 \x01(\v2\x1a.google.protobuf.FieldMaskR\n" +
 	"updateMask\"'\n" +
 	"\x11DeleteBookRequest\x12\x12\n" +
