@@ -9,7 +9,8 @@
 // something, nor said not to be transformed (Cache-Control: no-transform). A
 // stream is compressed from its first flush on, and what is flushed reaches the
 // caller at once. An answer that a handler breaks off by a panic is left without
-// an end, so that its caller can tell.
+// an end, so that its caller can tell. HEAD is told what GET would be, but for the
+// length of what is compressed.
 //
 // An ETag stays as it is: it names the resource, and has to come back unchanged
 // in If-Match. Caches tell the forms apart by Vary, which is set.

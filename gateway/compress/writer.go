@@ -2,6 +2,7 @@ package compress
 
 import (
 	"net/http"
+	"strconv"
 )
 
 // writer holds back the beginning of an answer until it is known whether it is
@@ -16,6 +17,9 @@ type writer struct {
 	buffer  []byte
 	decided bool
 	encoder encoder // nil if the answer stays plain
+	// nothing is set if the answer to HEAD is described in its compressed form: of
+	// the plain one net/http would tell the length.
+	nothing bool
 }
 
 // WriteHeader keeps the status until it is decided what the headers are.
@@ -46,10 +50,14 @@ func (w *writer) Write(p []byte) (int, error) {
 }
 
 func (w *writer) write(p []byte) (int, error) {
-	if w.encoder != nil {
+	switch {
+	case w.nothing:
+		return len(p), nil
+	case w.encoder != nil:
 		return w.encoder.Write(p)
+	default:
+		return w.ResponseWriter.Write(p)
 	}
-	return w.ResponseWriter.Write(p)
 }
 
 // FlushError sends what was written. It decides: who flushes will write more.
@@ -86,17 +94,31 @@ func (w *writer) decide(long bool) {
 		// As net/http would, if it saw the bytes.
 		h.Set("Content-Type", http.DetectContentType(w.buffer))
 	}
-	if w.compressor.worth(h, w.status) {
+	switch {
+	case w.status == http.StatusNotModified:
+		h.Add("Vary", "Accept-Encoding") // as the answer has that is not sent again
+	case w.compressor.worth(h, w.status):
 		h.Add("Vary", "Accept-Encoding")
-		if long && w.codec != nil && !w.head {
+		if w.codec != nil && (long || w.head && w.announced(h)) {
 			w.start(h)
 		}
 	}
 	w.ResponseWriter.WriteHeader(w.status)
 }
 
+// announced reports whether an answer to HEAD is said to be long enough by a
+// handler that writes nothing.
+func (w *writer) announced(h http.Header) bool {
+	length, err := strconv.Atoi(h.Get("Content-Length"))
+	return err == nil && length >= w.compressor.config.MinBytes
+}
+
+// start begins to compress. To HEAD it is told that GET would be compressed: a
+// Content-Length of the plain form would be wrong (RFC 9110, section 8.6).
 func (w *writer) start(h http.Header) {
-	if w.encoder = w.codec.get(w.ResponseWriter); w.encoder == nil {
+	if w.head {
+		w.nothing = true
+	} else if w.encoder = w.codec.get(w.ResponseWriter); w.encoder == nil {
 		return
 	}
 	h.Set("Content-Encoding", w.codec.name)
@@ -118,7 +140,10 @@ func (w *writer) writeBuffer() error {
 func (w *writer) end() {
 	if !w.decided {
 		if w.status == 0 {
-			return // net/http answers 200
+			if !w.head {
+				return // net/http answers 200
+			}
+			w.status = http.StatusOK // what GET would be, the headers may say
 		}
 		w.decide(false)
 		_ = w.writeBuffer() // the caller may be gone
