@@ -14,6 +14,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/identity"
+	"github.com/evenkeel/evenkeel/gateway/internal/challenge"
 	"github.com/evenkeel/evenkeel/gateway/internal/setting"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
@@ -56,10 +57,8 @@ func (c *Config) checkAuthenticators() error {
 }
 
 func checkRealm(realm string) error {
-	for _, r := range realm {
-		if r < ' ' || r > '~' || r == '"' || r == '\\' {
-			return fmt.Errorf("Realm: %q: must be printable ASCII without quotes and backslashes", realm)
-		}
+	if err := challenge.CheckRealm(realm); err != nil {
+		return fmt.Errorf("Realm: %q: %w", realm, err)
 	}
 	return nil
 }

@@ -5,7 +5,7 @@
 // from a JWK set as in RFC 7517), [NewOIDC] for those of an OpenID provider, which
 // says itself where its keys are, [NewAPIKeys] for API keys and [NewClientCerts]
 // for client certificates with SPIFFE ids. A gateway asks its authenticators in
-// turn; any other handler can, by [Authenticate]:
+// turn; before any other handler, [NewMiddleware] does, or [Authenticate]:
 //
 //	tokens, err := auth.NewJWT(auth.JWTConfig{
 //		Issuer:    "https://id.example.com",
@@ -14,6 +14,11 @@
 //	})
 //	…
 //	gateway.New(gateway.Config{Authenticators: []auth.Authenticator{tokens}})
+//
+//	// or, without a gateway:
+//	known, err := auth.NewMiddleware(auth.MiddlewareConfig{Authenticators: []auth.Authenticator{tokens}})
+//	…
+//	http.ListenAndServe(address, known(handler))
 //
 // What a principal may do is not decided here but by the methods it calls, see
 // the option evenkeel.gateway.v1.access.

@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -9,7 +10,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/auth"
 )
 
-// Authenticators find out who calls any [http.Handler], without a gateway.
+// Any [http.Handler] can be told who calls, without a gateway.
 func Example() {
 	key, hash := auth.GenerateAPIKey()
 	keys, err := auth.NewAPIKeys(auth.APIKeysConfig{Keys: []auth.APIKey{
@@ -19,14 +20,18 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller, err := auth.Authenticate(r.Context(), r, []auth.Authenticator{keys})
-		if err != nil || caller == nil {
-			http.Error(w, "who are you?", http.StatusUnauthorized)
-			return
-		}
-		fmt.Fprintf(w, "%s by %s, %v", caller.Subject, caller.Method, caller.Scopes)
+	known, err := auth.NewMiddleware(auth.MiddlewareConfig{
+		Authenticators: []auth.Authenticator{keys}, // and tokens, and certificates
+		Logger:         slog.New(slog.DiscardHandler),
 	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	handler := known(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, _ := auth.FromContext(r.Context())
+		fmt.Fprintf(w, "%s by %s, %v", caller.Subject, caller.Method, caller.Scopes)
+	}))
 	for _, given := range []string{key, "guessed", ""} {
 		r := httptest.NewRequest("GET", "/", nil)
 		if given != "" {
@@ -34,10 +39,10 @@ func Example() {
 		}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
-		fmt.Println(w.Code, strings.TrimSpace(w.Body.String()))
+		fmt.Println(w.Code, w.Header().Get("WWW-Authenticate"), strings.TrimSpace(w.Body.String()))
 	}
 	// Output:
-	// 200 robot by api_key, [books.read]
-	// 401 who are you?
-	// 401 who are you?
+	// 200  robot by api_key, [books.read]
+	// 401 ApiKey realm="evenkeel", header="X-API-Key" {"type":"about:blank","title":"Unauthorized","status":401,"detail":"the API key is not valid","code":"UNAUTHENTICATED"}
+	// 401 ApiKey realm="evenkeel", header="X-API-Key" {"type":"about:blank","title":"Unauthorized","status":401,"detail":"credentials are needed","code":"UNAUTHENTICATED"}
 }
