@@ -31,12 +31,29 @@ func (x *exchange) parseQuery() *problem.Problem {
 	if n := strings.Count(raw, "&") + 1; n > x.gateway.config.Limits.QueryParameters {
 		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the query has too many parameters")
 	}
-	values, ok := query.Parse(raw)
+	values, ok := query.Parse(withEscapedAlt(raw))
 	if !ok {
 		return problem.New(http.StatusBadRequest, codes.InvalidArgument, "the query is malformed; parameters are separated by & and escaped with %")
 	}
 	x.query = values
 	return nil
+}
+
+// withEscapedAlt escapes semicolons in the parameters alt and $alt, which hold one
+// as people write them. net/url refuses it in a query: it was a separator once,
+// and to some proxies still is.
+func withEscapedAlt(raw string) string {
+	if !strings.Contains(raw, ";") {
+		return raw
+	}
+	parameters := strings.Split(raw, "&")
+	for i, parameter := range parameters {
+		name, value, _ := strings.Cut(parameter, "=")
+		if name == "alt" || name == "$alt" || name == "%24alt" {
+			parameters[i] = name + "=" + strings.ReplaceAll(value, ";", "%3B")
+		}
+	}
+	return strings.Join(parameters, "&")
 }
 
 // alternative takes alt and $alt out of the query. A method whose request has a

@@ -160,7 +160,7 @@ func (x *exchange) inflater(raw io.Reader) (io.Reader, *problem.Problem) {
 	switch {
 	case len(coding) == 0, len(coding) == 1 && strings.EqualFold(coding[0], "identity"):
 		return counted, nil
-	case len(coding) == 1 && strings.EqualFold(coding[0], "gzip"):
+	case len(coding) == 1 && (strings.EqualFold(coding[0], "gzip") || strings.EqualFold(coding[0], "x-gzip")): // RFC 9110, section 8.4.1.3
 		return &gzipReader{r: counted}, nil
 	default:
 		x.writer.Header().Set("Accept-Encoding", "gzip")

@@ -90,9 +90,8 @@ func TestAltChoosesTheForm(t *testing.T) {
 		{"/v1/books:watch?count=1&alt=ndjson", "application/x-ndjson", `{"result":`},
 		{"/v1/files/a?alt=media", "text/plain", "file a"},
 	} {
-		target := strings.ReplaceAll(c.target, ";", "%3B")
 		// The parameter goes before Accept.
-		a := d.do("GET", target, "", header("Accept", "text/html")).want(200)
+		a := d.do("GET", c.target, "", header("Accept", "text/html")).want(200)
 		if a.header.Get("Content-Type") != c.contentType || !strings.Contains(a.body, c.has) {
 			t.Errorf("%s: %q %s", c.target, a.header.Get("Content-Type"), a.body)
 		}
@@ -100,6 +99,7 @@ func TestAltChoosesTheForm(t *testing.T) {
 	for target, field := range map[string]string{
 		"/v1/echo?alt=proto": "alt", "/v1/echo?alt=": "alt", "/v1/echo?alt=json&alt=json": "alt", "/v1/echo?alt=json&$alt=json": "$alt",
 		"/v1/echo?alt=sse": "alt", "/v1/echo?$alt=media": "$alt", "/v1/files/a?alt=json": "alt", "/v1/echo?alt=json%3Bx=y": "alt",
+		"/v1/echo?alt=json;x=y": "alt",
 	} {
 		d.do("GET", target, "").wantField(field)
 	}
