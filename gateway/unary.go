@@ -98,7 +98,7 @@ func (x *exchange) invoke(ctx context.Context, request proto.Message) error {
 	}
 	x.called.Store(true)
 	if err := b.conn.Invoke(ctx, b.rpc, request, reply, options...); err != nil {
-		return err
+		return x.sized(err, request)
 	}
 	raw := wirejson.Raw(reply)
 	x.succeeded(reply, raw)

@@ -118,7 +118,7 @@ var kinds = []Kind{
 		"More calls were made than a rate has room for. `violated-policies` names the rates that the call was over, and `detail` the one that takes longest; RateLimit and RateLimit-Policy tell all that apply.",
 		"Wait for as long as Retry-After says."},
 	{http.StatusTooManyRequests, codes.ResourceExhausted, TypeBlank,
-		"The service has run out of something, such as the caller's quota, or a message was larger than it takes.",
+		"The service has run out of something, such as the caller's quota, or a message of a stream was larger than it takes.",
 		again},
 	{StatusClientClosedRequest, codes.Canceled, TypeBlank,
 		"The call was cancelled. Whoever gave up waiting does not see this; the log does.",
