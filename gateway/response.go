@@ -117,12 +117,26 @@ func (w *responseWriter) send(p []byte) (int, error) {
 	if w.status == http.StatusNoContent || w.status == http.StatusNotModified {
 		return len(p), nil
 	}
-	w.bound()
 	w.hold(len(p))
-	n, err := w.ResponseWriter.Write(p)
+	n, err := w.sendParts(p)
 	w.release()
 	w.bytes += int64(n)
 	return n, err
+}
+
+// partBytes is what a caller must take within the timeout. One who takes a large
+// answer slowly is not one who does not read.
+const partBytes = 64 << 10
+
+func (w *responseWriter) sendParts(p []byte) (n int, err error) {
+	for {
+		w.bound()
+		part, err := w.ResponseWriter.Write(p[n:min(n+partBytes, len(p))])
+		n += part
+		if err != nil || n == len(p) {
+			return n, err
+		}
+	}
 }
 
 // begin sends the headers of an answer that is none of an error.

@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bufio"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -66,6 +67,41 @@ func TestABodyThatNeverComesHoldsNoConnection(t *testing.T) {
 		})
 	}
 }
+
+// TestACallerThatReadsSlowlyGetsAllOfALargeAnswer takes much longer for it than a
+// write may.
+func TestACallerThatReadsSlowlyGetsAllOfALargeAnswer(t *testing.T) {
+	inBubble(t, func(c *gateway.Config) { c.Timeouts.Write = 30 * time.Second }, func(t *testing.T, r *running) {
+		conn := r.dial()
+		defer conn.Close()
+		const size = 900 << 10
+		go func() {
+			_, _ = fmt.Fprintf(conn, "POST /v1/reflect HTTP/1.1\r\nHost: door\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size))
+		}()
+		start := time.Now()
+		slowly := readerFunc(func(p []byte) (int, error) {
+			n, err := conn.Read(p[:min(len(p), 16<<10)])
+			time.Sleep(time.Duration(n) * 5 * time.Second / (16 << 10))
+			return n, err
+		})
+		resp, err := http.ReadResponse(bufio.NewReaderSize(slowly, 16<<10), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		if n != size || err != nil {
+			t.Errorf("%d bytes of %d, %v", n, size, err)
+		}
+		if took := time.Since(start); took < 2*time.Minute {
+			t.Errorf("it took %v only: the test shows nothing", took)
+		}
+	})
+}
+
+// readerFunc is a reader.
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 // TestARefusedBodyThatComesKeepsTheConnection: the deadline of one request is
 // not that of the next.
