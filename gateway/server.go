@@ -26,6 +26,7 @@ func (g *Gateway) Serve(ctx context.Context, listener net.Listener) error {
 	go func() { failed <- serveOn(server, newConnections(listener, g.config.Limits.Connections)) }()
 	select {
 	case err := <-failed:
+		_ = server.Close() // who is connected already
 		return fmt.Errorf("gateway: %w", err)
 	case <-ctx.Done():
 	}
@@ -56,6 +57,7 @@ func (g *Gateway) drain(server *http.Server, failed <-chan error) error {
 		select {
 		case <-timer.C:
 		case err := <-failed:
+			_ = server.Close()
 			return fmt.Errorf("gateway: while draining: %w", err)
 		}
 	}
