@@ -175,6 +175,32 @@ func TestOnlyListedHeadersGoUpstreamAndComeBack(t *testing.T) {
 	}
 }
 
+// TestWhatComesBackStandsOnceAndForWhatTheGatewaySays asks methods of each kind.
+func TestWhatComesBackStandsOnceAndForWhatTheGatewaySays(t *testing.T) {
+	d := newDoor(t, func(c *gateway.Config) {
+		c.ReturnHeaders = []string{"X-Total", "Cache-Control", "X-Bytes-Bin"}
+	})
+	a := d.do("GET", "/v1/books", "").want(200)
+	for name, want := range map[string]string{"X-Total": "0", "Cache-Control": "max-age=60", "X-Bytes-Bin": "AP8"} {
+		if got := a.header[name]; len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	for target, want := range map[string]string{"/v1/download/a?parts=2": "1", "/v1/books:watch?early=true": "7"} {
+		if got := d.do("GET", target, "").want(200).header["X-Total"]; len(got) != 1 || got[0] != want {
+			t.Errorf("%s: X-Total %q, want %q", target, got, want)
+		}
+	}
+	a = d.do("POST", "/v1/books:upload", `{"book":{"title":"x"}}`).want(200)
+	if got := a.header["X-Total"]; len(got) != 1 || got[0] != "1" {
+		t.Errorf("client stream: X-Total %q", got)
+	}
+	// What failed says nothing of the kind.
+	if a := d.do("GET", "/v1/books?nonsense=1", "").want(400); a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", a.header)
+	}
+}
+
 // custom is an authenticator that fails in one way.
 type custom struct{ err error }
 

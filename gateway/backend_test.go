@@ -34,6 +34,7 @@ type library struct {
 	mu    sync.Mutex
 	calls []string        // full names of the methods that were called
 	last  proto.Message   // the last request
+	md    metadata.MD     // of the last stream
 	gone  chan struct{}   // closed when the caller of a lingering stream is gone
 	block <-chan struct{} // if set, Sleep waits for it
 
@@ -68,6 +69,12 @@ func (l *library) lastRequest() proto.Message {
 	return l.last
 }
 
+func (l *library) metadata() metadata.MD {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.md
+}
+
 func (l *library) GetBook(_ context.Context, r *testv1.GetBookRequest) (*testv1.Book, error) {
 	l.saw("GetBook", r)
 	return &testv1.Book{Name: r.GetName(), Title: "A book"}, nil
@@ -75,7 +82,8 @@ func (l *library) GetBook(_ context.Context, r *testv1.GetBookRequest) (*testv1.
 
 func (l *library) ListBooks(ctx context.Context, r *testv1.ListBooksRequest) (*testv1.ListBooksResponse, error) {
 	l.saw("ListBooks", r)
-	_ = grpc.SetHeader(ctx, metadata.Pairs("x-total", "0", "x-secret", "inside", "set-cookie", "a=b"))
+	_ = grpc.SetHeader(ctx, metadata.Pairs("x-total", "0", "x-secret", "inside", "set-cookie", "a=b",
+		"cache-control", "max-age=60", "x-bytes-bin", "\x00\xff"))
 	_ = grpc.SetTrailer(ctx, metadata.Pairs("endpoint-load-metrics-bin", "load", "x-trailer", "inside"))
 	return &testv1.ListBooksResponse{}, nil
 }
@@ -112,6 +120,7 @@ func (l *library) ReadFile(_ context.Context, r *testv1.ReadFileRequest) (*httpb
 
 func (l *library) DownloadFile(r *testv1.DownloadFileRequest, stream grpc.ServerStreamingServer[httpbody.HttpBody]) error {
 	l.saw("DownloadFile", r)
+	_ = stream.SetHeader(metadata.Pairs("x-total", "1"))
 	for i := range r.GetParts() {
 		if err := stream.Send(&httpbody.HttpBody{ContentType: "text/csv", Data: fmt.Appendf(nil, "part %d\n", i)}); err != nil {
 			return err
@@ -195,6 +204,9 @@ func (l *library) Sleep(ctx context.Context, r *testv1.SleepRequest) (*testv1.Sl
 
 func (l *library) WatchBooks(r *testv1.WatchBooksRequest, stream grpc.ServerStreamingServer[testv1.WatchBooksResponse]) error {
 	l.saw("WatchBooks", r)
+	l.mu.Lock()
+	l.md, _ = metadata.FromIncomingContext(stream.Context())
+	l.mu.Unlock()
 	if r.GetLinger() {
 		defer close(l.gone)
 	}
@@ -226,6 +238,7 @@ func (l *library) UploadBooks(stream grpc.ClientStreamingServer[testv1.UploadBoo
 		r, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
 			l.uploads.Add(1)
+			_ = stream.SetHeader(metadata.Pairs("x-total", fmt.Sprint(count)))
 			return stream.SendAndClose(&testv1.UploadBooksResponse{Count: count})
 		}
 		if err != nil {

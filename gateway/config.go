@@ -58,7 +58,8 @@ type Config struct {
 	// methods, those of the option evenkeel.gateway.v1.limits for one besides.
 	// Default: only those, counted in this process. Method is not looked at,
 	// and Logger is the one above if none is given. Address also says where a
-	// call comes from to the conditions of a policy.
+	// call comes from to the conditions of a policy, in the log, in traces, and
+	// upstream in the metadata x-forwarded-for.
 	RateLimit ratelimit.Config
 
 	// Timeouts bound how long things may take.
@@ -73,8 +74,9 @@ type Config struct {
 	ForwardHeaders []string
 
 	// ReturnHeaders are keys of the upstream's header metadata that come back
-	// as response headers of the same name. Nothing else does: neither
-	// trailers nor the load reports in them. Default none.
+	// as response headers of the same name, in place of one that the gateway sets
+	// itself, such as Cache-Control. Binary ones are in base64. Nothing else comes
+	// back: neither trailers nor the load reports in them. Default none.
 	ReturnHeaders []string
 
 	// TLS makes [Gateway.Serve] speak TLS, and HTTP/2 besides HTTP/1.1. It
@@ -204,8 +206,9 @@ type Timeouts struct {
 	// to 1 h; default 30 s.
 	ReadBody time.Duration
 
-	// Write bounds each write to the caller, so that one who does not read is
-	// let go while a stream may last. Up to 1 h; default 30 s.
+	// Write bounds each write to the caller, of 64 KiB at most, so that one who
+	// does not read is let go while a stream or a large answer may last. Up to
+	// 1 h; default 30 s.
 	Write time.Duration
 
 	// Idle bounds how long a connection is kept open between requests. Up to

@@ -2,7 +2,9 @@ package gateway
 
 import (
 	"context"
+	"encoding/base64"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -37,20 +39,23 @@ type exchange struct {
 	context  callContext
 
 	// Found out step by step.
-	match       route.Match[*binding]
-	binding     *binding // nil if there is no route
-	principal   *auth.Principal
-	contentType string // of the answer
-	timeout     time.Duration
-	query       url.Values
-	queried     proto.Message // a request with what the query sets, or nil
-	enumNumbers bool          // asked for by the caller
-	lastEventID string        // of a stream that is taken up again
-	ifMatch     string        // the state that is asked for
-	body        []byte
-	patch       *patch // what the body is, if it is one
-	inbox       *inbox // what the body is, if it is a stream
-	bytesIn     atomic.Int64
+	match     route.Match[*binding]
+	binding   *binding // nil if there is no route
+	principal *auth.Principal
+	// from is that of address, once it is known.
+	from         netip.Addr
+	addressKnown bool
+	contentType  string // of the answer
+	timeout      time.Duration
+	query        url.Values
+	queried      proto.Message // a request with what the query sets, or nil
+	enumNumbers  bool          // asked for by the caller
+	lastEventID  string        // of a stream that is taken up again
+	ifMatch      string        // the state that is asked for
+	body         []byte
+	patch        *patch // what the body is, if it is one
+	inbox        *inbox // what the body is, if it is a stream
+	bytesIn      atomic.Int64
 	// bodyDeadline is when the body must have been read; zero if there is none.
 	bodyDeadline time.Time
 	bodyWait     *wait // nil until it is worth one
@@ -93,7 +98,9 @@ func (x *exchange) serve() {
 		x.writer.WriteHeader(http.StatusNoContent)
 	case x.request.Method == http.MethodHead && x.binding.serverStream():
 		// Its headers are known without opening a stream to throw it away.
-		x.writer.Header().Set("Content-Type", x.contentType)
+		if x.contentType != "" { // the first message would tell it
+			x.writer.Header().Set("Content-Type", x.contentType)
+		}
 		x.writer.WriteHeader(http.StatusOK)
 	default:
 		x.call()
@@ -199,6 +206,9 @@ func (x *exchange) call() {
 func (x *exchange) callStream(ctx context.Context) {
 	r := x.request.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	r.Header = x.gateway.upstreamHeaders(x.request.Header)
+	if from := x.behind(); from != "" {
+		r.Header["X-Forwarded-For"] = []string{from} // what is behind it, the generated handlers add
+	}
 	if r.URL.RawQuery != "" {
 		// It is read, see queried; the generated handlers would read it again,
 		// by rules of their own.
@@ -250,21 +260,18 @@ func (g *Gateway) forwardHeader(name string) (string, bool) {
 }
 
 // returnHeaders puts what of the answer's metadata the caller gets into its
-// headers.
+// headers. Where the gateway has set one of them, such as Cache-Control, the
+// backend knows better.
 func (x *exchange) returnHeaders(md metadata.MD) {
-	for key, values := range md {
-		if name, ok := x.gateway.returnHeader(key); ok {
-			for _, v := range values {
-				x.writer.Header().Add(name, v)
+	for _, key := range x.gateway.config.ReturnHeaders {
+		if values := md[key]; len(values) > 0 {
+			values = slices.Clone(values)
+			if strings.HasSuffix(key, "-bin") {
+				for i, v := range values { // as gRPC has them on the wire
+					values[i] = base64.RawStdEncoding.EncodeToString([]byte(v))
+				}
 			}
+			x.writer.Header()[http.CanonicalHeaderKey(key)] = values
 		}
 	}
-}
-
-// returnHeader says which metadata of the answer become headers.
-func (g *Gateway) returnHeader(key string) (string, bool) {
-	if !slices.Contains(g.config.ReturnHeaders, key) {
-		return "", false
-	}
-	return http.CanonicalHeaderKey(key), true
 }

@@ -25,6 +25,7 @@ type Gateway struct {
 	handler         http.Handler // exchange, with what stands around it
 	forwarded       []forwarded  // what of a request's headers goes upstream
 	waiting         *waiting
+	behindProxies   bool // Config.RateLimit.Address says more than the connection
 
 	tree     atomic.Pointer[route.Tree[*binding]]
 	draining atomic.Bool
@@ -43,6 +44,7 @@ type Gateway struct {
 // New returns a gateway with nothing mounted. An error names the field of
 // config that is wrong.
 func New(config Config) (*Gateway, error) {
+	behindProxies := config.RateLimit.Address != nil
 	if err := config.complete(); err != nil {
 		return nil, fmt.Errorf("gateway: Config.%w", err)
 	}
@@ -61,6 +63,7 @@ func New(config Config) (*Gateway, error) {
 	g.withEnumNumbers = newMarshaler(numbers, config.Lenient)
 	g.forwarded = forwardedOf(config.ForwardHeaders)
 	g.waiting = newWaiting(config.Limits.HeldBytes)
+	g.behindProxies = behindProxies
 	g.streams, g.endStreams = context.WithCancel(context.Background())
 	g.tree.Store(&route.Tree[*binding]{})
 	described, err := g.describe(nil)

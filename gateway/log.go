@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/evenkeel/evenkeel/gateway/policy"
 	"github.com/evenkeel/evenkeel/gateway/problem"
 )
 
@@ -87,7 +88,7 @@ func (x *exchange) log() {
 	if x.shedByLimit() {
 		x.reason = overloadReason
 	}
-	attrs := make([]slog.Attr, 0, 17)
+	attrs := make([]slog.Attr, 0, 18)
 	attrs = append(attrs, slog.String("request_id", x.id))
 	if !usual {
 		attrs = append(attrs, slog.String("method", x.knownMethod()), slog.Int("status", x.writer.status))
@@ -98,6 +99,9 @@ func (x *exchange) log() {
 		slog.Int64("bytes_out", x.writer.bytes),
 		slog.String("remote", x.request.RemoteAddr),
 	)
+	if from := x.behind(); from != "" {
+		attrs = append(attrs, slog.String("client", from))
+	}
 	if x.binding != nil && !usual {
 		attrs = append(attrs, slog.String("code", problem.CodeName(x.code)))
 	}
@@ -113,8 +117,11 @@ func (x *exchange) log() {
 	if drawn {
 		attrs = append(attrs, slog.Float64("sampled", rule.Sample))
 	}
-	if denied := x.denied.Load(); denied != nil {
+	switch denied := x.denied.Load(); {
+	case denied != nil:
 		attrs = append(attrs, slog.GroupAttrs("policy", denied.LogAttrs()...))
+	case x.binding != nil && x.binding.policy != nil && x.called.Load():
+		attrs = append(attrs, metPolicy)
 	}
 	if x.reason != "" {
 		attrs = append(attrs, slog.String("reason", shorten(x.reason)))
@@ -126,10 +133,14 @@ func (x *exchange) log() {
 	_ = handler.Handle(ctx, record) // as a Logger does
 }
 
+// metPolicy is told of a call that a policy let in: all of it was asked before the
+// backend was.
+var metPolicy = slog.GroupAttrs("policy", (*policy.Rules)(nil).Admit(context.Background(), policy.Caller{}).LogAttrs()...)
+
 // logTo sets what takes the records of a binding's requests: what all have in
 // common, and what those have that ended as they should, is written once.
 func (b *binding) logTo(h slog.Handler) {
-	b.log = h.WithAttrs([]slog.Attr{slog.String("route", b.template), slog.String("rpc", b.rpc)})
+	b.log = h.WithAttrs([]slog.Attr{slog.String("route", b.template), slog.String("rpc", b.rpc), slog.String("access", accessTold(b))})
 	b.logUsual = b.log.WithAttrs([]slog.Attr{
 		slog.String("method", b.verb), slog.Int("status", b.usualStatus()), slog.String("code", problem.CodeName(codes.OK)),
 	})

@@ -121,7 +121,7 @@ func (m *mounting) newMux() *runtime.ServeMux {
 		runtime.WithStreamErrorHandler(handleStreamError),
 		runtime.WithIncomingHeaderMatcher(m.gateway.forwardHeader),
 		runtime.WithMetadata(annotate),
-		runtime.WithOutgoingHeaderMatcher(m.gateway.returnHeader),
+		runtime.WithOutgoingHeaderMatcher(none), // see returnHeaders
 		runtime.WithOutgoingTrailerMatcher(none),
 		runtime.WithDisableChunkedEncoding(), // net/http knows when to chunk
 		runtime.WithDisableHTTPMethodOverride(),

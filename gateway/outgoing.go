@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"encoding/base64"
-	"net"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -13,7 +12,8 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/identity"
 )
 
-// Where a request comes from, as the generated handlers say it, too.
+// Where a request comes from, as the generated handlers say it, too: the caller,
+// as far as trusted proxies tell, and the last of these.
 const (
 	forwardedForMetadata  = "x-forwarded-for"
 	forwardedHostMetadata = "x-forwarded-host"
@@ -81,7 +81,10 @@ func (x *exchange) outgoing(ctx context.Context) (context.Context, error) {
 	if host := x.request.Host; host != "" && isMetadataText(host) {
 		pairs = append(pairs, forwardedHostMetadata, host)
 	}
-	if from, _, err := net.SplitHostPort(x.request.RemoteAddr); err == nil && isMetadataText(from) {
+	if from := remoteHost(x.request); from != "" && isMetadataText(from) {
+		if first := x.behind(); first != "" {
+			from = first + ", " + from
+		}
 		pairs = append(pairs, forwardedForMetadata, from)
 	}
 	pairs = append(pairs, requestIDMetadata, x.id)

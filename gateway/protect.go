@@ -82,7 +82,7 @@ func (x *exchange) count() *problem.Problem {
 	}
 	of := ratelimit.Request{Method: x.binding.rpc, Principal: x.principal, HTTP: x.request}
 	if x.principal == nil || x.binding.byAddress {
-		of.Address = x.gateway.config.RateLimit.Address(x.request)
+		of.Address = x.address()
 	}
 	d := x.binding.rates.Allow(x.request.Context(), of)
 	d.SetHeaders(x.writer.Header())
@@ -121,7 +121,7 @@ func (x *exchange) check(m any) error {
 }
 
 func (x *exchange) caller() policy.Caller {
-	return policy.Caller{Principal: x.principal, Address: x.gateway.config.RateLimit.Address(x.request)}
+	return policy.Caller{Principal: x.principal, Address: x.address()}
 }
 
 // judged keeps a refusal for the log.

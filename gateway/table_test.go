@@ -65,6 +65,10 @@ func TestHeadOfAStreamOpensNone(t *testing.T) {
 	if got := a.header.Get("Content-Type"); got != "application/x-ndjson" {
 		t.Errorf("Content-Type %q", got)
 	}
+	// What a stream of a media type of its own is, its first message tells.
+	if got, there := d.do("HEAD", "/v1/download/a?parts=1", "").want(200).header["Content-Type"]; there {
+		t.Errorf("Content-Type %q", got)
+	}
 	if n := d.books.callCount(); n != 0 {
 		t.Errorf("the backend was called %d times", n)
 	}

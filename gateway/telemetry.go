@@ -31,6 +31,7 @@ func (x *exchange) tell() {
 	o := telemetry.Outcome{
 		Status: x.writer.status, RequestBytes: x.bytesIn.Load(), ResponseBytes: x.writer.bytes,
 		Rejected: x.rejected(), Panicked: x.panicked, RequestID: x.id,
+		ClientAddress: x.behind(),
 	}
 	if x.binding != nil {
 		o.Route, o.Code = x.binding.observed, problem.CodeName(x.code)

@@ -108,7 +108,8 @@ type lazyStream struct {
 	stream  grpc.ClientStream
 	err     error
 
-	ended error // what RecvMsg returns from now on
+	header metadata.MD // that came
+	ended  error       // what RecvMsg returns from now on
 }
 
 // start opens the stream, unless its first message was refused.
@@ -190,6 +191,7 @@ func (s *lazyStream) Header() (metadata.MD, error) {
 			return nil, unquoted{s.ended}
 		}
 	}
+	s.header = md
 	if s.x.binding.serverStream() {
 		s.x.startStream(md)
 	}
@@ -238,6 +240,7 @@ func (s *lazyStream) received(m any) {
 	case !s.x.binding.serverStream():
 		if msg, ok := m.(proto.Message); ok {
 			s.x.succeeded(msg, wirejson.Raw(msg))
+			s.x.returnHeaders(s.header)
 		}
 	case s.x.writer.frames != nil && (s.x.binding.eventID != nil || s.x.binding.eventType != nil):
 		if msg, ok := m.(proto.Message); ok {

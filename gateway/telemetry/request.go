@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"net/http"
@@ -65,6 +66,9 @@ type Outcome struct {
 	Panicked bool
 	// RequestID is the id that the logs have; "" for none.
 	RequestID string
+	// ClientAddress is where the request comes from, where trusted proxies tell
+	// more than the connection; "" if they do not.
+	ClientAddress string
 }
 
 // A Request is one that is being answered. Its methods are not to be called
@@ -233,17 +237,17 @@ func (q *Request) describe(o *Outcome) {
 		q.span.SetStatus(codes.Error, "")
 	}
 	attributes = append(attributes, semconv.HTTPRequestBodySize(int(o.RequestBytes)), semconv.HTTPResponseBodySize(int(o.ResponseBytes)))
-	q.span.SetAttributes(append(attributes, q.peers()...)...)
+	q.span.SetAttributes(append(attributes, q.peers(o.ClientAddress)...)...)
 }
 
-// peers tells who talks to whom.
-func (q *Request) peers() []attribute.KeyValue {
+// peers tells who talks to whom. client is the peer if it is "".
+func (q *Request) peers(client string) []attribute.KeyValue {
 	attributes := make([]attribute.KeyValue, 0, 6)
 	if version := q.version.String(); version != "" {
 		attributes = append(attributes, semconv.NetworkProtocolVersion(version))
 	}
 	if host, port := hostPort(q.request.RemoteAddr); host != "" {
-		attributes = append(attributes, semconv.NetworkPeerAddress(host), semconv.ClientAddress(host))
+		attributes = append(attributes, semconv.NetworkPeerAddress(host), semconv.ClientAddress(cmp.Or(client, host)))
 		if port != 0 {
 			attributes = append(attributes, semconv.NetworkPeerPort(port))
 		}

@@ -6,7 +6,8 @@
 //	defer pipeline.Shutdown(ctx)
 //	g, err := gateway.New(gateway.Config{Telemetry: pipeline.Telemetry})
 //	…
-//	admin.Handle("/metrics", pipeline.Metrics) // not on the public listener
+//	// not on the public listener
+//	a, err := admin.New(g, admin.Config{Handlers: map[string]http.Handler{"/metrics": pipeline.Metrics}})
 //
 // Without anything in the environment it makes metrics for Prometheus and no
 // traces. OpenTelemetry's own variables say the rest:
