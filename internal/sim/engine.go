@@ -355,7 +355,7 @@ func (e *engine) reach(id int32, r *request) {
 	e.truth.InAir[r.server]--
 	if !s.up {
 		// The connection is refused: nobody answers for the server.
-		r.code, r.heard = Unavailable, false
+		r.code, r.heard, r.reports = Unavailable, false, false
 		e.send(id, r, returning)
 		return
 	}

@@ -142,6 +142,30 @@ events: [{at: 20s, for: 1s, servers: "0", do: restart}]
 	}
 }
 
+func TestACallThatIsRefusedBringsNoReport(t *testing.T) {
+	// The calls that were on their way when the server was killed find nobody there.
+	s := parse(t, `
+rate: 1000
+cost: {kind: constant, mean: 1ms}
+warmup: 0s
+duration: 4s
+network: {delay: 20ms}
+servers: [{}]
+clients: [{}]
+events: [{at: 2s, for: 1s, servers: "0", do: restart}]
+`)
+	l := &listener{}
+	if _, err := sim.Run(context.Background(), s, l, sim.Options{Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if n := l.codes[sim.Unavailable]; n < 20 {
+		t.Errorf("only %d were refused", n)
+	}
+	if l.unheard > 0 {
+		t.Errorf("%d reports came from nobody", l.unheard)
+	}
+}
+
 func TestAGroupOfClientsHasItsOwnShape(t *testing.T) {
 	s := parse(t, `
 rate: 1000
@@ -182,14 +206,20 @@ reports: {per_call: false, out_of_band: 1s, window: 100ms, utilization_of: `+of+
 
 // listener is a policy of one server that keeps what it hears, reports for three seconds.
 type listener struct {
-	last  sim.Report
-	codes [4]int
+	last    sim.Report
+	codes   [4]int
+	unheard int // reports that came although the server did not answer
 }
 
-func (l *listener) New(sim.Env) sim.Balancer              { return l }
-func (l *listener) Update(int64, []int32, []int32)        {}
-func (l *listener) Pick(int64) (int32, int32)             { return 0, 0 }
-func (l *listener) Done(_ int64, _ int32, o *sim.Outcome) { l.codes[o.Code]++ }
+func (l *listener) New(sim.Env) sim.Balancer       { return l }
+func (l *listener) Update(int64, []int32, []int32) {}
+func (l *listener) Pick(int64) (int32, int32)      { return 0, 0 }
+func (l *listener) Done(_ int64, _ int32, o *sim.Outcome) {
+	l.codes[o.Code]++
+	if o.Report != nil && !o.Heard {
+		l.unheard++
+	}
+}
 func (l *listener) Reported(now int64, _ int32, r *sim.Report) {
 	if now < 3e9 {
 		l.last = *r
