@@ -136,7 +136,8 @@ func (e *engine) newServers() {
 	e.isListed = make([]bool, n)
 	e.truth = Truth{
 		InFlight: make([]int32, n), InAir: make([]int32, n), Speed: make([]float64, n),
-		Workers: make([]float64, n), Failing: make([]bool, n),
+		Workers: make([]float64, n), Failing: make([]float64, n),
+		Failure: float64(s.Deadline) / float64(s.Cost.MeanTime()),
 	}
 	random := newRandom(e.options.Seed, streamServers, 0)
 	i := 0
@@ -159,7 +160,7 @@ func (e *engine) newServers() {
 			sv.reporter = newReporter(reports, random)
 			sv.zone = zoneIndex(s, g.Zone)
 			e.isListed[i] = true
-			e.truth.Workers[i] = sv.workers
+			e.truth.Workers[i] = float64(g.AtOnce())
 			e.speedChanged(sv)
 			i++
 		}
@@ -438,9 +439,17 @@ func (e *engine) countChanged(s *server) {
 
 func (e *engine) speedChanged(s *server) {
 	s.setSpeed(e.now)
-	e.truth.Speed[s.id] = s.speed
+	e.tellSpeed(s)
 	if e.agenda != nil {
 		e.countChanged(s)
+	}
+}
+
+// tellSpeed has those who know everything know that a server is so fast, or away.
+func (e *engine) tellSpeed(s *server) {
+	e.truth.Speed[s.id] = 0
+	if s.up {
+		e.truth.Speed[s.id] = s.speed
 	}
 }
 

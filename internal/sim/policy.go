@@ -87,9 +87,11 @@ type Report struct {
 type Truth struct {
 	InFlight []int32   // requests in service
 	InAir    []int32   // requests sent and not there yet
-	Speed    []float64 // 0 while frozen
-	Workers  []float64
-	Failing  []bool // answers may be errors
+	Speed    []float64 // 0 while frozen or away
+	Workers  []float64 // that can be busy at once
+	Failing  []float64 // the share of calls that fail
+	// Failure is what a call that fails counts for: the deadline, in mean service times.
+	Failure float64
 }
 
 // Slab keeps values that are named by small numbers, for balancers to keep

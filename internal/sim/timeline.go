@@ -106,6 +106,7 @@ func (e *engine) scheduleEvent(id int, ev scenario.Event, s *server, random *ran
 		e.antagonist(s, id, ev, from, to, random)
 	case scenario.Join:
 		s.up = false
+		e.tellSpeed(s)
 		e.isListed[s.id] = false
 		e.plan(from, func() { e.start(s, ev) })
 	case scenario.Drain:
@@ -175,6 +176,7 @@ func (e *engine) warm(s *server) {
 func (e *engine) kill(s *server) {
 	s.advance(e.now)
 	s.up = false
+	e.tellSpeed(s)
 	fail := func(en entry) {
 		if r := e.requests.live(en); r != nil && (r.state == serving || r.state == waiting) {
 			r.code, r.heard, r.reports = Unavailable, false, false

@@ -169,6 +169,15 @@ const (
 	Antagonist = "antagonist" // slow for a random time, at random times
 )
 
+// AtOnce is how many requests one of these servers can work on at once at full speed.
+func (g *Server) AtOnce() int {
+	n := min(g.Workers, g.Queue)
+	if g.Slots > 0 {
+		n = min(n, g.Slots)
+	}
+	return n
+}
+
 // Total is the number of servers.
 func (s *Scenario) Total() int {
 	n := 0
@@ -192,18 +201,30 @@ func (s *Scenario) CallRate() float64 {
 	if s.Rate > 0 {
 		return s.Rate
 	}
+	return s.Load * s.capacity() / s.Cost.MeanTime().Seconds()
+}
+
+// Offered is how many calls arrive per second, as a share of what the servers that
+// are there at the start can do.
+func (s *Scenario) Offered() float64 {
+	return s.CallRate() * s.Cost.MeanTime().Seconds() / s.capacity()
+}
+
+// capacity is how many workers of speed 1 the servers that are there at the start
+// are worth.
+func (s *Scenario) capacity() float64 {
 	late := s.late()
 	capacity := 0.0
 	i := 0
 	for _, g := range s.Servers {
 		for range g.Count {
 			if !late[i] {
-				capacity += float64(g.Workers) * g.Speed
+				capacity += float64(g.AtOnce()) * g.Speed
 			}
 			i++
 		}
 	}
-	return s.Load * capacity / s.Cost.MeanTime().Seconds()
+	return capacity
 }
 
 // late are the servers that join later.

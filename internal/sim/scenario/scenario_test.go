@@ -71,6 +71,29 @@ func TestDefaultsAreThoseOfTheDesignTable(t *testing.T) {
 	}
 }
 
+// A load is of what a server can do, which is less than its workers could where it does
+// not let as many requests in.
+func TestALoadIsOfWhatTheServersCanDo(t *testing.T) {
+	for servers, want := range map[string]float64{
+		"{count: 3}":                       480,
+		"{count: 3, slots: 2}":             240,
+		"{count: 3, slots: 8}":             480,
+		"{count: 3, queue: 1}":             120,
+		"{count: 3, workers: 8, slots: 4}": 480,
+	} {
+		s, err := Parse("mine.yaml", []byte(strings.Replace(valid, "{count: 3}", servers, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := s.CallRate(); math.Abs(r-want) > 1e-9 {
+			t.Errorf("%s: call rate %v, want %v", servers, r, want)
+		}
+		if o := s.Offered(); math.Abs(o-0.8) > 1e-9 {
+			t.Errorf("%s: %v is offered, want 0.8", servers, o)
+		}
+	}
+}
+
 func TestAnErrorNamesThePathTheValueAndTheRemedy(t *testing.T) {
 	for _, c := range []struct{ replace, with, want string }{
 		{"{count: 3}", "{count: 3, speed: -1}", "servers[0].speed is -1: must be from"},
