@@ -364,7 +364,7 @@ func (e *engine) reach(id int32, r *request) {
 	switch {
 	case s.speed == 0:
 		// Frozen: it is not even read, let alone refused.
-	case s.failFast > 0 && e.failureRandom.Float64() < s.failFast:
+	case s.failFast.share > 0 && e.failureRandom.Float64() < s.failFast.share:
 		e.answer(id, r, s, Unavailable)
 		return
 	case s.count >= s.maxQueue:
@@ -387,7 +387,7 @@ func (e *engine) complete(s *server) {
 	if r := e.requests.live(entry{0, f.request, f.generation}); r != nil {
 		e.leave(s)
 		code := OK
-		if s.failSlow > 0 && e.failureRandom.Float64() < s.failSlow {
+		if s.failSlow.share > 0 && e.failureRandom.Float64() < s.failSlow.share {
 			code = Unavailable
 		}
 		if s.history != nil && code == OK {

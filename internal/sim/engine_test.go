@@ -343,6 +343,44 @@ events: [{at: 2s, for: 4s, servers: "0", EVENT}]
 	}
 }
 
+func TestEventsOfOneKindThatOverlapDoNotEndEachOther(t *testing.T) {
+	s := parse(t, `
+rate: 200
+cost: {kind: constant, mean: 5ms}
+warmup: 0s
+duration: 10s
+servers: [{}]
+clients: [{}]
+events:
+  - {at: 1s, for: 8s, servers: "0", do: fail_fast, share: 0.5}
+  - {at: 2s, for: 2s, servers: "0", do: fail_fast, share: 0.5}
+  - {at: 4s, for: 4s, servers: "0", do: fail_slow, share: 0.5}
+  - {at: 5s, for: 1s, servers: "0", do: fail_slow, share: 1}
+`)
+	// From second to second.
+	const want = 10 * (0 + 0.5 + 0.75 + 0.75 + 0.75 + 1 + 0.75 + 0.75 + 0.5 + 0)
+	if got := run(t, s, "round_robin", 1).ErrorPercent(); math.Abs(got-want) > 2.5 {
+		t.Errorf("%.1f %% errors, want %v", got, want)
+	}
+}
+
+func TestAPauseEndsWithItsEvent(t *testing.T) {
+	s := parse(t, `
+rate: 50
+cost: {kind: constant, mean: 5ms}
+warmup: 0s
+duration: 10s
+deadline: 9s
+servers: [{}]
+clients: [{}]
+events: [{at: 1s, for: 2s, servers: "0", do: pause, every: 1500ms, burst: 1500ms}]
+`)
+	// From 1 s it pauses until 3 s, and not longer: who comes first waits for 2 s.
+	if most := run(t, s, "round_robin", 1).Answers.Quantile(1) / 1e9; most < 1.9 || most > 2.3 {
+		t.Errorf("the longest call took %.2f s", most)
+	}
+}
+
 func TestServersThatJoinHaveNothingBeforeAndTheirShareAfter(t *testing.T) {
 	s := parse(t, `
 rate: 200

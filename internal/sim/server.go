@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -28,8 +29,8 @@ type server struct {
 	base     float64  // speed before what happens to it
 	effects  []effect // that are active
 	speed    float64
-	failFast float64 // share of calls that fail at once
-	failSlow float64 // share of calls that fail when done
+	failFast failures // of calls at once
+	failSlow failures // of calls when they are done
 	cold     warming
 
 	up        bool
@@ -47,6 +48,37 @@ type server struct {
 type effect struct {
 	id     int
 	factor float64
+}
+
+// failures are what makes calls fail, each a share of them and by itself.
+type failures struct {
+	by    []effect
+	share float64
+}
+
+func (f *failures) begin(id int, share float64) {
+	f.by = append(f.by, effect{id, share})
+	f.sum()
+}
+
+func (f *failures) end(id int) {
+	f.by = without(f.by, id)
+	f.sum()
+}
+
+func (f *failures) sum() {
+	f.share = 0
+	for _, e := range f.by {
+		f.share += (1 - f.share) * e.factor
+	}
+}
+
+// without is the effects less one of this id, if there is one.
+func without(effects []effect, id int) []effect {
+	if i := slices.IndexFunc(effects, func(f effect) bool { return f.id == id }); i >= 0 {
+		return slices.Delete(effects, i, i+1)
+	}
+	return effects
 }
 
 // warming is a server that starts slow: its speed grows linearly from a part

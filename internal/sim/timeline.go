@@ -94,14 +94,11 @@ func (e *engine) scheduleEvent(id int, ev scenario.Event, s *server, random *ran
 	case scenario.Freeze:
 		during(func() { e.afflict(s, id, 0) }, func() { e.relieve(s, id) })
 	case scenario.FailFast:
-		during(func() { s.failFast = ev.Share; e.failing(s) }, func() { s.failFast = 0; e.failing(s) })
+		during(func() { s.failFast.begin(id, ev.Share); e.failing(s) }, func() { s.failFast.end(id); e.failing(s) })
 	case scenario.FailSlow:
-		during(func() { s.failSlow = ev.Share; e.failing(s) }, func() { s.failSlow = 0; e.failing(s) })
+		during(func() { s.failSlow.begin(id, ev.Share); e.failing(s) }, func() { s.failSlow.end(id); e.failing(s) })
 	case scenario.Pause:
-		for t := from; t < to; t += int64(ev.Every) {
-			e.plan(t, func() { e.afflict(s, id, 0) })
-			e.plan(t+int64(ev.Burst), func() { e.relieve(s, id) })
-		}
+		e.pause(s, id, ev, from, to)
 	case scenario.Antagonist:
 		e.antagonist(s, id, ev, from, to, random)
 	case scenario.Join:
@@ -118,18 +115,31 @@ func (e *engine) scheduleEvent(id int, ev scenario.Event, s *server, random *ran
 	}
 }
 
-// antagonist plans bursts: exponential times between them and for them.
-func (e *engine) antagonist(s *server, id int, ev scenario.Event, from, to int64, random *rand.Rand) {
-	for t := from; ; {
-		t += int64(random.ExpFloat64() * float64(ev.Every))
-		if t >= to {
-			return
-		}
-		until := min(t+int64(random.ExpFloat64()*float64(ev.Burst)), to)
-		e.plan(t, func() { e.afflict(s, id, ev.Speed) })
-		e.plan(until, func() { e.relieve(s, id) })
-		t = until
+// pause plans a pause, which plans the next one: there may be very many.
+func (e *engine) pause(s *server, id int, ev scenario.Event, t, to int64) {
+	if t >= to {
+		return
 	}
+	e.plan(t, func() {
+		e.afflict(s, id, 0)
+		e.plan(min(t+int64(ev.Burst), to), func() { e.relieve(s, id) })
+		e.pause(s, id, ev, t+int64(ev.Every), to)
+	})
+}
+
+// antagonist plans a burst, which plans the next one: exponential times between
+// them and for them.
+func (e *engine) antagonist(s *server, id int, ev scenario.Event, t, to int64, random *rand.Rand) {
+	t += int64(random.ExpFloat64() * float64(ev.Every))
+	if t >= to {
+		return
+	}
+	until := min(t+int64(random.ExpFloat64()*float64(ev.Burst)), to)
+	e.plan(t, func() {
+		e.afflict(s, id, ev.Speed)
+		e.plan(until, func() { e.relieve(s, id) })
+		e.antagonist(s, id, ev, until, to, random)
+	})
 }
 
 func (e *engine) afflict(s *server, id int, factor float64) {
@@ -138,13 +148,13 @@ func (e *engine) afflict(s *server, id int, factor float64) {
 }
 
 func (e *engine) relieve(s *server, id int) {
-	if i := slices.IndexFunc(s.effects, func(f effect) bool { return f.id == id }); i >= 0 {
-		s.effects = slices.Delete(s.effects, i, i+1)
-	}
+	s.effects = without(s.effects, id)
 	e.speedChanged(s)
 }
 
-func (e *engine) failing(s *server) { e.truth.Failing[s.id] = s.failFast > 0 || s.failSlow > 0 }
+func (e *engine) failing(s *server) {
+	e.truth.Failing[s.id] = 1 - (1-s.failFast.share)*(1-s.failSlow.share)
+}
 
 // start is a server coming up, as new. Clients hear of it after the discovery
 // delay.
@@ -153,6 +163,9 @@ func (e *engine) start(s *server, ev scenario.Event) {
 	s.up, s.draining, s.startedAt = true, false, e.now
 	s.meter = meter{window: s.meter.window, at: e.now}
 	s.reporter.saidAt = 0
+	if s.history != nil {
+		*s.history = history{}
+	}
 	if ev.ColdFor > 0 {
 		s.cold = warming{ev.Speed, e.now, e.now + int64(ev.ColdFor)}
 		e.warm(s)

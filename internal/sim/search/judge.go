@@ -36,7 +36,7 @@ func quantile(q float64) func(*sim.Result) float64 {
 // measures are what counts in a scenario: where more is asked of the servers
 // than they can do, how much they do.
 func measures(s *scenario.Scenario) []measure {
-	if s.Offered() > 1 {
+	if s.Load > 1 || s.Load == 0 && s.Offered() > 1 {
 		return goodput
 	}
 	return latencyAndErrors
