@@ -20,10 +20,10 @@ type estimate struct {
 	at      int64 // 0: nothing known
 }
 
-// Linkerd's defaults.
+// Linkerd's defaults (EWMA_DECAY and EWMA_DEFAULT_RTT of its proxy).
 const (
 	peakDecay      = 10e9
-	peakDefaultRTT = 1e9
+	peakDefaultRTT = 30e6
 )
 
 func newPeakEWMA(env sim.Env) sim.Balancer {

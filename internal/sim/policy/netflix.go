@@ -14,8 +14,8 @@ import (
 // at a time; one younger than 90 s competes by its age; what is known fades
 // over 30 s.
 //
-// How the three are combined was not published. Here they are added, each on a
-// scale of 0 to 1, in-flight against the highest in the fleet that is usual.
+// How the three are combined was not published. Here they are multiplied, which is
+// what agrees with the project's design table.
 type netflix struct {
 	fleet
 	nodes []netflixNode

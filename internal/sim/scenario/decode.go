@@ -1,8 +1,10 @@
 package scenario
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,6 +22,8 @@ func decode(path string, node *yaml.Node, v reflect.Value) error {
 		node = node.Alias
 	}
 	switch {
+	case node.Kind == yaml.ScalarNode && node.ShortTag() == "!!null" && path != "":
+		return fmt.Errorf("%s (line %d): is empty: must be given, or left out", path, node.Line)
 	case v.Kind() == reflect.Pointer:
 		if v.IsNil() {
 			v.Set(reflect.New(v.Type().Elem()))
@@ -134,12 +138,9 @@ func orTop(path string) string {
 // Parse reads a scenario, fills in the defaults and checks it. The file's name
 // is for errors.
 func Parse(file string, data []byte) (*Scenario, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil {
+	document, err := oneDocument(data)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
-	}
-	if len(document.Content) == 0 {
-		return nil, fmt.Errorf("%s: is empty", file)
 	}
 	s := &Scenario{}
 	s.setDefaults()
@@ -156,6 +157,25 @@ func Parse(file string, data []byte) (*Scenario, error) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return s, nil
+}
+
+// oneDocument reads YAML that must be one document.
+func oneDocument(data []byte) (*yaml.Node, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	var document, second yaml.Node
+	switch err := decoder.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("is empty")
+	case err != nil:
+		return nil, err
+	}
+	switch err := decoder.Decode(&second); {
+	case errors.Is(err, io.EOF):
+		return &document, nil
+	case err != nil:
+		return nil, err
+	}
+	return nil, fmt.Errorf("there is a second document (line %d): must be one scenario a file", second.Line)
 }
 
 // inheritReports gives each group that has reports of its own the scenario's

@@ -110,7 +110,23 @@ func TestAnErrorNamesThePathTheValueAndTheRemedy(t *testing.T) {
 		{"load: 0.8", "load: 0.8\nevents: [{do: freeze, servers: 2-3}]", `events[0].servers is "2-3": "2-3" must be a number or a range within 0-2`},
 		{"load: 0.8", "load: 0.8\nevents: [{do: explode, servers: all}]", `events[0].do is "explode": must be one of slow_down,`},
 		{"load: 0.8", "load: 0.8\narrivals: [{at: 5s, factor: 1}, {at: 1s, factor: 2}]", "arrivals[1].at is 1s: must not be before that of arrivals[0]"},
-		{"load: 0.8", "load: 0.8\nreports: {wrong: {by: [4, 2]}}", "reports.wrong.by[1] is 2: must be from 4 to"},
+		{"load: 0.8", "load: 0.8\nreports: {wrong: {servers: 1, by: [4, 2]}}", "reports.wrong.by[1] is 2: must be from 4 to"},
+		{"load: 0.8", "load: 0.8\nevents: [{do: freeze, servers: all, speed: 0.5}]", "events[0].speed: does nothing for freeze: it is of slow_down,"},
+		{"load: 0.8", "load: 0.8\nevents: [{do: join, servers: '0', for: 5s}]", "events[0].for: does nothing for join"},
+		{"load: 0.8", "load: 0.8\nevents: [{do: slow_down, servers: all, speed: 0.5, share: 0.5}]", "events[0].share: does nothing for slow_down: it is of fail_fast, fail_slow"},
+		{"load: 0.8", "load: 0.8\nevents: [{do: restart, servers: '0', speed: 0.5}]", "events[0].cold_for: must be given with speed"},
+		{"load: 0.8", "load: 0.8\nevents: [{at: 40s, do: freeze, servers: all}]", "events[0].at is 40s: must be before the end, which is at 40s"},
+		{"load: 0.8", "load: 0.8\nevents: [{at: 5s, do: join, servers: all}]", "load is 0.8 of what nobody can do, since all servers join later: give rate instead"},
+		{"load: 0.8", "load: 10\ncost: {mean: 1us}", "load is 10, which is 1.2e+08 calls a second: must be at most 1e+07"},
+		{"load: 0.8", "load: 0.8\ncost: {samples: [1ms, 2ms]}", "cost.samples: does nothing for the kind lognormal: it is of recorded"},
+		{"load: 0.8", "load: 0.8\ncost: {kind: recorded, mean: 5ms, samples: [1ms, 2ms]}", "cost.mean: does nothing for the kind recorded: it is of lognormal, pareto,"},
+		{"load: 0.8", "load: 0.8\ncost: {kind: pareto, sigma: 2}", "cost.sigma: does nothing for the kind pareto: it is of lognormal"},
+		{"load: 0.8", "load: 0.8\nnetwork: {zones: [{from: a, to: b, delay: 1ms}]}", `network.zones[0].from is "a": no server or client is there`},
+		{"load: 0.8", "load: 0.8\narrivals: [{at: -5s, factor: 1}]", "arrivals[0].at is -5s: must be from 0s to"},
+		{"load: 0.8", "load: 0.8\nreports: {wrong: {by: [3, 4]}}", "reports.wrong: nothing is wrong unless servers or reports says how many are"},
+		{"{count: 3}", "{count: 3, workers: }", "servers[0].workers (line 5): is empty: must be given, or left out"},
+		{"load: 0.8", "load: 0.8\n---\nload: 0.9", "there is a second document"},
+		{"{count: 3}", "{count: 2, zone: a}\n  - {zone: b}\nnetwork: {zones: [{from: a, to: b, delay: 1ms}, {from: b, to: a, delay: 2ms}]}", "network.zones[1]: the delay between b and a is there twice"},
 		{"name: mine", "name: ''", "name: must be given"},
 		{"  - {count: 3}", "  count: 3", "servers (line 5): must be a list"},
 	} {
@@ -129,6 +145,18 @@ func TestAGroupsReportsBeginAsTheScenarios(t *testing.T) {
 	r := s.Servers[0].Reports
 	if r.Refresh != time.Second || !r.PerCall || !slices.Equal(r.Omit, []string{"uptime"}) {
 		t.Errorf("%+v", r)
+	}
+}
+
+// A group may be the one that reports what is right.
+func TestAGroupMayBeRightWhereOthersAreWrong(t *testing.T) {
+	text := strings.Replace(valid, "{count: 3}", "{count: 3, reports: {wrong: {servers: 0}}}", 1) + "reports: {wrong: {servers: 0.5, by: [3, 5], fields: [rps]}}\n"
+	s, err := Parse("", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := s.Servers[0].Reports.Wrong; w.Servers != 0 || s.Reports.Wrong.Servers != 0.5 {
+		t.Errorf("%+v", w)
 	}
 }
 

@@ -35,7 +35,8 @@ func (s *Scenario) Validate() error {
 	for _, check := range []func() error{
 		s.validateTop, s.Cost.validate, s.validateServers, s.validateClients,
 		s.validateNetwork, s.validateArrivals, s.validateEvents,
-		func() error { return s.Reports.validate("reports") },
+		func() error { return s.Reports.validate("reports", Default().Reports.Wrong) },
+		s.validateRate,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -76,11 +77,25 @@ func (s *Scenario) validateTop() error {
 	}
 	return first(
 		within("load", s.Load, 0, 10),
-		within("rate", s.Rate, 0, 1e7),
+		within("rate", s.Rate, 0, mostCalls),
 		lasts("warmup", s.Warmup, 0, time.Hour),
 		lasts("duration", s.Duration, time.Millisecond, 24*time.Hour),
 		lasts("deadline", s.Deadline, time.Millisecond, time.Hour),
 	)
+}
+
+// mostCalls is how many calls a second there may be.
+const mostCalls = 1e7
+
+// validateRate needs the rest to be valid.
+func (s *Scenario) validateRate() error {
+	if s.capacity() == 0 {
+		return fmt.Errorf("load is %v of what nobody can do, since all servers join later: give rate instead", s.Load)
+	}
+	if rate := s.CallRate(); rate > mostCalls {
+		return fmt.Errorf("load is %v, which is %.3g calls a second: must be at most %g", s.Load, rate, float64(mostCalls))
+	}
+	return nil
 }
 
 func (c *Cost) validate() error {
@@ -96,6 +111,23 @@ func (c *Cost) validate() error {
 			if err := lasts(fmt.Sprintf("cost.samples[%d]", i), d, time.Nanosecond, time.Hour); err != nil {
 				return err
 			}
+		}
+	}
+	standard := Default().Cost
+	for _, f := range []struct {
+		name  string
+		given bool
+		of    string // kinds
+	}{
+		{"mean", c.Mean != standard.Mean, "lognormal pareto bimodal exponential constant"},
+		{"sigma", c.Sigma != standard.Sigma, "lognormal"},
+		{"shape", c.Shape != standard.Shape, "pareto"},
+		{"long_share", c.LongShare != standard.LongShare, "bimodal"},
+		{"long_times", c.LongTimes != standard.LongTimes, "bimodal"},
+		{"samples", len(c.Samples) > 0, "recorded"},
+	} {
+		if f.given && !slices.Contains(strings.Fields(f.of), c.Kind) {
+			return fmt.Errorf("cost.%s: does nothing for the kind %s: it is of %s", f.name, c.Kind, strings.ReplaceAll(f.of, " ", ", "))
 		}
 	}
 	return first(
@@ -129,7 +161,7 @@ func (s *Scenario) validateServers() error {
 			return err
 		}
 		if g.Reports != nil {
-			if err := g.Reports.validate(at("reports")); err != nil {
+			if err := g.Reports.validate(at("reports"), s.Reports.Wrong); err != nil {
 				return err
 			}
 		}
@@ -173,11 +205,22 @@ func (s *Scenario) validateClients() error {
 
 func (s *Scenario) validateNetwork() error {
 	n := &s.Network
+	known := s.zones()
+	seen := map[[2]string]bool{}
 	for i, z := range n.Zones {
 		at := fmt.Sprintf("network.zones[%d]", i)
 		if z.From == "" || z.To == "" {
 			return fmt.Errorf("%s: from and to must be given", at)
 		}
+		for _, end := range []struct{ name, zone string }{{"from", z.From}, {"to", z.To}} {
+			if !slices.Contains(known, end.zone) {
+				return fmt.Errorf("%s.%s is %q: no server or client is there, but in %s", at, end.name, end.zone, strings.Join(known, ", "))
+			}
+		}
+		if seen[[2]string{z.From, z.To}] || seen[[2]string{z.To, z.From}] {
+			return fmt.Errorf("%s: the delay between %s and %s is there twice", at, z.From, z.To)
+		}
+		seen[[2]string{z.From, z.To}] = true
 		if err := lasts(at+".delay", z.Delay, 0, time.Minute); err != nil {
 			return err
 		}
@@ -189,10 +232,26 @@ func (s *Scenario) validateNetwork() error {
 	)
 }
 
+// zones are those that have a name.
+func (s *Scenario) zones() []string {
+	all := []string{}
+	for _, g := range s.Servers {
+		all = append(all, g.Zone)
+	}
+	for _, g := range s.Clients {
+		all = append(all, g.Zone)
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(z string) bool { return z == "" })
+}
+
 func (s *Scenario) validateArrivals() error { return validatePoints("arrivals", s.Arrivals) }
 
 func validatePoints(path string, points []Point) error {
 	for i, p := range points {
+		if err := lasts(fmt.Sprintf("%s[%d].at", path, i), p.At, 0, 25*time.Hour); err != nil {
+			return err
+		}
 		if i > 0 && p.At < points[i-1].At {
 			return fmt.Errorf("%s[%d].at is %v: must not be before that of %s[%d]", path, i, p.At, path, i-1)
 		}
@@ -205,7 +264,8 @@ func validatePoints(path string, points []Point) error {
 
 var reportFields = []string{"utilization", "in_flight", "rps", "eps", "uptime"}
 
-func (r *Reports) validate(path string) error {
+// validate checks what servers report. byDefault is what is wrong if they do not say.
+func (r *Reports) validate(path string, byDefault Wrong) error {
 	for i, f := range r.Omit {
 		if !slices.Contains(reportFields, f) {
 			return fmt.Errorf("%s.omit[%d] is %q: must be one of %s", path, i, f, strings.Join(reportFields, ", "))
@@ -218,6 +278,9 @@ func (r *Reports) validate(path string) error {
 		if !slices.Contains(reportFields[:3], f) {
 			return fmt.Errorf("%s.wrong.fields[%d] is %q: must be one of %s", path, i, f, strings.Join(reportFields[:3], ", "))
 		}
+	}
+	if w := &r.Wrong; w.Servers == 0 && w.Reports == 0 && (w.By != byDefault.By || !slices.Equal(w.Fields, byDefault.Fields)) {
+		return fmt.Errorf("%s.wrong: nothing is wrong unless servers or reports says how many are", path)
 	}
 	if r.OutOfBand != 0 {
 		if err := lasts(path+".out_of_band", r.OutOfBand, 10*time.Millisecond, time.Hour); err != nil {
@@ -255,8 +318,17 @@ func (s *Scenario) validateEvents() error {
 		); err != nil {
 			return err
 		}
+		if end := s.Warmup + s.Duration; e.At >= end {
+			return fmt.Errorf("%s is %v: must be before the end, which is at %v (warmup and duration)", at("at"), e.At, end)
+		}
+		if field, of := e.useless(); field != "" {
+			return fmt.Errorf("%s: does nothing for %s: it is of %s", at(field), e.Do, of)
+		}
 		if (e.Do == SlowDown || e.Do == Antagonist || e.ColdFor > 0) && e.Speed == 0 {
 			return fmt.Errorf("%s: must be given for %s", at("speed"), e.Do)
+		}
+		if (e.Do == Join || e.Do == Restart) && e.Speed != 0 && e.ColdFor == 0 {
+			return fmt.Errorf("%s: must be given with speed: for how long it is slow", at("cold_for"))
 		}
 		if e.Do == Pause || e.Do == Antagonist {
 			if e.Every < time.Millisecond || e.Burst < time.Millisecond {
@@ -265,6 +337,28 @@ func (s *Scenario) validateEvents() error {
 		}
 	}
 	return nil
+}
+
+// useless names a field that is given and does nothing for what the event does, and
+// of which events it is.
+func (e *Event) useless() (field, of string) {
+	for _, f := range []struct {
+		name  string
+		given bool
+		of    []string
+	}{
+		{"for", e.For != 0, []string{SlowDown, Freeze, FailFast, FailSlow, Drain, Restart, Pause, Antagonist}},
+		{"speed", e.Speed != 0, []string{SlowDown, Antagonist, Join, Restart}},
+		{"cold_for", e.ColdFor != 0, []string{Join, Restart}},
+		{"share", e.Share != 1, []string{FailFast, FailSlow}},
+		{"every", e.Every != 0, []string{Pause, Antagonist}},
+		{"burst", e.Burst != 0, []string{Pause, Antagonist}},
+	} {
+		if f.given && !slices.Contains(f.of, e.Do) {
+			return f.name, strings.Join(f.of, ", ")
+		}
+	}
+	return "", ""
 }
 
 // Select returns the servers that a selection names, such as "slow", "0-3,7"

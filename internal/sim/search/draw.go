@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
@@ -249,10 +250,16 @@ func (d dice) zones(s *scenario.Scenario) {
 	for i := range s.Clients {
 		s.Clients[i].Zone = names[i%len(names)]
 	}
+	used := func(zone string) bool {
+		return slices.ContainsFunc(s.Servers, func(g scenario.Server) bool { return g.Zone == zone }) ||
+			slices.ContainsFunc(s.Clients, func(c scenario.Client) bool { return c.Zone == zone })
+	}
 	for i, from := range names {
 		for _, to := range names[i+1:] {
 			far := d.lasting(s.Network.Delay, 20*time.Millisecond)
-			s.Network.Zones = append(s.Network.Zones, scenario.ZonePair{From: from, To: to, Delay: far})
+			if used(from) && used(to) {
+				s.Network.Zones = append(s.Network.Zones, scenario.ZonePair{From: from, To: to, Delay: far})
+			}
 		}
 	}
 }
