@@ -1,14 +1,13 @@
 package compare
 
 import (
-	"encoding/json"
-
 	"google.golang.org/grpc/balancer/leastrequest"
 	"google.golang.org/grpc/balancer/pickfirst"
 	"google.golang.org/grpc/balancer/roundrobin"
 	"google.golang.org/grpc/balancer/weightedroundrobin"
 
 	"github.com/evenkeel/evenkeel/balancer/choiceoftwo"
+	"github.com/evenkeel/evenkeel/internal/ownconfig"
 )
 
 // Policy is a balancing policy, as a client names it.
@@ -31,11 +30,11 @@ const Reference = choiceoftwo.Name
 // half of which would be in the time that is measured. pick_first shuffles, else
 // all clients would take the same replica.
 func Policies(config string) ([]Policy, error) {
+	if _, err := ownconfig.Parse(config); err != nil {
+		return nil, err
+	}
 	if config == "" {
 		config = "{}"
-	}
-	if _, err := choiceoftwo.ParseConfig(json.RawMessage(config)); err != nil {
-		return nil, err
 	}
 	return []Policy{
 		{choiceoftwo.Name, "this module's", choiceoftwo.Name, config},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -89,6 +90,9 @@ func (c *Command) Validate() error {
 	var err error
 	if c.policies, err = compare.SelectPolicies(c.Policy, c.Config); err != nil {
 		return err
+	}
+	if c.Config != "" && !slices.ContainsFunc(c.policies, func(p compare.Policy) bool { return p.Name == compare.Reference }) {
+		return fmt.Errorf("--config is that of %s, which is not among --policy: leave it out", compare.Reference)
 	}
 	if c.scenarios, err = compare.SelectScenarios(c.Scenario); err != nil {
 		return err

@@ -100,6 +100,8 @@ func TestABadFlagIsAnErrorOfTheCommandLine(t *testing.T) {
 		{"--max-busy NaN", "--max-busy is NaN"},
 		{"--format xml", "must be one of"},
 		{`--config {"filterDraws":1}`, "filterDraws is 1: must be from 2 to 16"},
+		{`--config {"filterDrawz":3}`, "there is no field filterDrawz"},
+		{`--config {"filterDraws":3} --policy round_robin`, "--config is that of choice_of_two, which is not among --policy"},
 	} {
 		if _, err := run(t, strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: the error is %v, want one line with %q", c.args, err, c.want)

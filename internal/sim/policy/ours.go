@@ -2,9 +2,12 @@ package policy
 
 import (
 	"encoding/json"
+	"slices"
 
-	"github.com/evenkeel/evenkeel/balancer/choiceoftwo"
+	"google.golang.org/grpc/codes"
+
 	"github.com/evenkeel/evenkeel/internal/choice"
+	"github.com/evenkeel/evenkeel/internal/ownconfig"
 	"github.com/evenkeel/evenkeel/internal/sim"
 )
 
@@ -14,28 +17,40 @@ const probesPerCall = 1
 // newOurs returns the module's own policy, as its config has it and with probing
 // on. What is here only translates, as package choiceoftwo does for gRPC.
 func newOurs(config json.RawMessage) (plain, probing Named, err error) {
-	if len(config) == 0 {
-		config = json.RawMessage("{}")
-	}
-	c, err := choiceoftwo.ParseConfig(config)
+	c, err := ownconfig.Parse(string(config))
 	if err != nil {
 		return Named{}, Named{}, err
 	}
-	params := c.Params()
-	plain = Named{Ours, "this module's policy, by the code that production links", Calls | Reports, oursOf(params)}
+	params, counts := c.Params(), countedCodes(c.ErrorCodes)
+	plain = Named{Ours, "this module's policy, by the code that production links", Calls | Reports, oursOf(params, counts)}
 	if params.ProbesPerCall > 0 {
 		plain.Evidence |= Probes
 	} else {
 		params.ProbesPerCall = probesPerCall
 	}
-	probing = Named{OursProbing, "the same, asking servers for reports while it has no news (probesPerCall, 1 by default)", Calls | Reports | Probes, oursOf(params)}
+	probing = Named{OursProbing, "the same, asking servers for reports while it has no news (probesPerCall, 1 by default)", Calls | Reports | Probes, oursOf(params, counts)}
 	return plain, probing, nil
 }
 
-func oursOf(params choice.Params) sim.Policy {
+// codesOf are gRPC's codes of the simulator's.
+var codesOf = [...]codes.Code{
+	sim.OK: codes.OK, sim.Unavailable: codes.Unavailable,
+	sim.ResourceExhausted: codes.ResourceExhausted, sim.DeadlineExceeded: codes.DeadlineExceeded,
+}
+
+// countedCodes tells of each code whether it counts against a server. By default all
+// that there are here do.
+func countedCodes(list []codes.Code) (counts [len(codesOf)]bool) {
+	for code := range counts {
+		counts[code] = sim.Code(code) != sim.OK && (len(list) == 0 || slices.Contains(list, codesOf[code]))
+	}
+	return counts
+}
+
+func oursOf(params choice.Params, counts [len(codesOf)]bool) sim.Policy {
 	return factory(func(env sim.Env) sim.Balancer {
 		o := &ours{
-			env: env, group: choice.NewGroup(params, false),
+			env: env, group: choice.NewGroup(params, false), counts: counts,
 			endpoints: make([]*choice.Endpoint, env.Servers), wasReady: make([]bool, env.Servers),
 		}
 		if params.ProbesPerCall > 0 {
@@ -53,6 +68,7 @@ type ours struct {
 	fleet     *choice.Fleet
 	ready     []int32
 	calls     sim.Slab[oursCall]
+	counts    [len(codesOf)]bool // against a server
 }
 
 type oursCall struct {
@@ -107,9 +123,14 @@ func (o *ours) begin(now int64, i int) (server, call int32) {
 
 func (o *ours) Done(now int64, call int32, out *sim.Outcome) {
 	c := o.calls.Take(call)
-	outcome := choice.Outcome{Kind: choice.Failed, Heard: out.Heard}
-	if out.Code == sim.OK {
+	outcome := choice.Outcome{Heard: out.Heard}
+	switch {
+	case out.Code == sim.OK:
 		outcome.Kind, outcome.OK = choice.Answered, true
+	case o.counts[out.Code]:
+		outcome.Kind = choice.Failed
+	case out.Heard:
+		outcome.Kind = choice.Answered
 	}
 	if out.Report != nil {
 		outcome.Report, outcome.HasReport = choice.Report(*out.Report), true

@@ -68,16 +68,28 @@ func All(config json.RawMessage) ([]Named, error) {
 	}, nil
 }
 
-// Select returns the policies with these names, separated by commas; "all" for
-// every one.
+// Select returns the policies with these names, separated by commas, each once; "all"
+// for every one.
 func Select(names string, config json.RawMessage) ([]Named, error) {
 	all, err := All(config)
-	if err != nil || names == "all" {
-		return all, err
+	if err != nil {
+		return nil, err
 	}
 	var selected []Named
+	add := func(n Named) {
+		if !slices.ContainsFunc(selected, func(other Named) bool { return other.Name == n.Name }) {
+			selected = append(selected, n)
+		}
+	}
 	for name := range strings.SplitSeq(names, ",") {
-		i := slices.IndexFunc(all, func(n Named) bool { return n.Name == strings.TrimSpace(name) })
+		name = strings.TrimSpace(name)
+		if name == "all" {
+			for _, n := range all {
+				add(n)
+			}
+			continue
+		}
+		i := slices.IndexFunc(all, func(n Named) bool { return n.Name == name })
 		if i < 0 {
 			var known []string
 			for _, n := range all {
@@ -85,7 +97,7 @@ func Select(names string, config json.RawMessage) ([]Named, error) {
 			}
 			return nil, fmt.Errorf("policy %q is not known: must be all or of %s", name, strings.Join(known, ", "))
 		}
-		selected = append(selected, all[i])
+		add(all[i])
 	}
 	return selected, nil
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -68,6 +69,9 @@ func (c *Command) Validate() error {
 	if c.Seeds < 1 || c.Seeds > 10_000 {
 		return fmt.Errorf("--seeds is %d: must be from 1 to 10000", c.Seeds)
 	}
+	if c.Seed == 0 {
+		return fmt.Errorf("--seed is 0: must be from 1")
+	}
 	if c.Parallel < 0 {
 		return fmt.Errorf("--parallel is %d: must be 0 or more", c.Parallel)
 	}
@@ -80,6 +84,9 @@ func (c *Command) Validate() error {
 	var err error
 	if c.policies, err = policy.Select(c.Policy, json.RawMessage(c.Config)); err != nil {
 		return err
+	}
+	if c.Config != "" && !slices.ContainsFunc(c.policies, policy.Named.IsOurs) {
+		return fmt.Errorf("--config is that of %s, which is not among --policy: leave it out", policy.Ours)
 	}
 	names := c.Scenario
 	if names == "" && !c.Search {
@@ -107,36 +114,53 @@ func selectScenarios(names string) ([]*scenario.Scenario, error) {
 		return nil, nil
 	}
 	var selected []*scenario.Scenario
+	// Results go by the name: each scenario is there once, and no two have the same.
+	add := func(s *scenario.Scenario) error {
+		i := slices.IndexFunc(selected, func(other *scenario.Scenario) bool { return other.Name == s.Name })
+		if i < 0 {
+			selected = append(selected, s)
+		} else if selected[i] != s {
+			return fmt.Errorf("two scenarios have the name %q: give one of them another", s.Name)
+		}
+		return nil
+	}
 	for name := range strings.SplitSeq(names, ",") {
-		name = strings.TrimSpace(name)
-		switch {
-		case name == "all":
-			selected = append(selected, all...)
-		case name == "design":
-			for _, s := range all {
-				if s.IsDesign() {
-					selected = append(selected, s)
-				}
-			}
-		case strings.ContainsAny(name, "./"):
-			data, err := os.ReadFile(name)
-			if err != nil {
+		named, err := selectOne(strings.TrimSpace(name), all)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range named {
+			if err := add(s); err != nil {
 				return nil, err
 			}
-			s, err := scenario.Parse(name, data)
-			if err != nil {
-				return nil, err
-			}
-			selected = append(selected, s)
-		default:
-			s, err := scenario.Builtin(name)
-			if err != nil {
-				return nil, err
-			}
-			selected = append(selected, s)
 		}
 	}
 	return selected, nil
+}
+
+// selectOne returns the scenarios that a name stands for: of what is built in, or a file.
+func selectOne(name string, all []*scenario.Scenario) ([]*scenario.Scenario, error) {
+	switch name {
+	case "all":
+		return all, nil
+	case "design":
+		return slices.DeleteFunc(slices.Clone(all), func(s *scenario.Scenario) bool { return !s.IsDesign() }), nil
+	}
+	s, err := scenario.Builtin(name)
+	if err == nil {
+		return []*scenario.Scenario{s}, nil
+	}
+	data, fileErr := os.ReadFile(name)
+	switch {
+	case fileErr == nil:
+		s, err = scenario.Parse(name, data)
+	case strings.ContainsAny(name, "./"):
+		err = fileErr // it was to be a file
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []*scenario.Scenario{s}, nil
 }
 
 // Run does it.

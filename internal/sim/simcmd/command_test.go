@@ -99,6 +99,31 @@ func TestAFileIsAScenarioAndPlotsAreDrawn(t *testing.T) {
 	}
 }
 
+func TestWhatIsNamedTwiceIsThereOnce(t *testing.T) {
+	out, err := run(t, "--scenario", "two-servers, two-servers", "--policy", "round_robin,least_request,round_robin", "--seeds", "1", "--duration", "1s", "--format", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []map[string]any
+	if err := json.Unmarshal([]byte(out), &rows); err != nil || len(rows) != 2 {
+		t.Fatalf("%v: %d rows", err, len(rows))
+	}
+	if rows[0]["best_peer"] != "least_request" || rows[1]["best_peer"] != "round_robin" {
+		t.Errorf("peers %v and %v", rows[0]["best_peer"], rows[1]["best_peer"])
+	}
+}
+
+func TestAFileNeedsNoEnding(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("mine", []byte("name: my-own\nrate: 50\nwarmup: 0s\nduration: 1s\nservers: [{}]\nclients: [{}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := run(t, "--scenario", "mine", "--policy", "round_robin", "--seeds", "1")
+	if err != nil || !strings.Contains(out, "my-own") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestABadFlagIsAnErrorOfTheCommandLine(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"--scenario nosuch", `scenario "nosuch" is not known: must be a file or one of`},
@@ -107,6 +132,11 @@ func TestABadFlagIsAnErrorOfTheCommandLine(t *testing.T) {
 		{"--seeds 0", "--seeds is 0: must be from 1 to 10000"},
 		{"--format xml", "must be one of"},
 		{`--config {"filterDraws":1}`, "filterDraws is 1: must be from 2 to 16"},
+		{`--config {"filterDrawz":3}`, "there is no field filterDrawz"},
+		{`--config {"filterDraws":3} --policy round_robin`, "--config is that of choice_of_two, which is not among --policy"},
+		{"--seed 0", "--seed is 0: must be from 1"},
+		{"--scenario two-speed,testdata/two-speed.yaml", `two scenarios have the name "two-speed": give one of them another`},
+		{"--scenario testdata", "testdata"},
 	} {
 		if _, err := run(t, strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: the error is %v, want %q in it", c.args, err, c.want)

@@ -40,6 +40,8 @@ func (c *Command) validateSearch() error {
 		return fmt.Errorf("--draws is %d: must be 0 or more", c.Draws)
 	case c.Search && c.Format == "csv":
 		return fmt.Errorf("--format is csv: a search writes table or json")
+	case c.Search && c.Duration != 0 && c.Scenario == "":
+		return fmt.Errorf("--duration is %v: what a search draws says for itself how long it is; it is for --scenario", c.Duration)
 	case c.Search && c.Plot != "":
 		return fmt.Errorf("--plot is for comparisons: give --scenario the files of a search's losses")
 	}

@@ -69,6 +69,7 @@ func TestFlagsOfASearchNeedOne(t *testing.T) {
 		{"--search --for=-1s", "--for is -1s"},
 		{"--search --format csv", "a search writes table or json"},
 		{"--search --plot x", "--plot is for comparisons"},
+		{"--search --duration 5s", "--duration is 5s: what a search draws says for itself"},
 	} {
 		if _, err := run(t, strings.Fields(c.args)...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: the error is %v, want %q in it", c.args, err, c.want)
