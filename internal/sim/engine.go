@@ -30,8 +30,8 @@ func Run(ctx context.Context, s *scenario.Scenario, p Policy, o Options) (*Resul
 			return nil, ctx.Err()
 		}
 		source, at := e.agenda.next()
-		if at >= e.end {
-			break
+		if at >= e.end || (at > e.stop && e.open == 0) {
+			break // nothing that is measured is left
 		}
 		e.now = at
 		e.handle(source)
@@ -69,6 +69,7 @@ type engine struct {
 	reportRandom  *rand.Rand
 	failureRandom *rand.Rand
 
+	open    int     // calls under way that are measured
 	outcome Outcome // of the call that ends now
 	result  *Result
 }
@@ -288,6 +289,9 @@ func (e *engine) arrive(i int32) {
 	id, r := e.requests.make()
 	r.client, r.server, r.call, r.start, r.measured = i, s, call, e.now, measured
 	r.work = e.quantile(max(u, 1e-12))
+	if measured {
+		e.open++
+	}
 	e.truth.InAir[s]++
 	if e.deadlineLane.push(entry{e.now + e.deadline, id, r.generation}) {
 		e.agenda.set(e.deadlines, e.now+e.deadline)
@@ -501,6 +505,7 @@ func (e *engine) settle(id int32, r *request, o Outcome) {
 	s := &e.servers[r.server]
 	e.clients[r.client].balancer.Done(e.now, r.call, &e.outcome)
 	if r.measured {
+		e.open--
 		if o.Code == OK {
 			e.result.answered(e.now - r.start)
 			if e.clients[r.client].zone == s.zone {

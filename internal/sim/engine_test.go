@@ -457,6 +457,30 @@ func TestARunAllocatesNothingPerCall(t *testing.T) {
 	}
 }
 
+// A deadline of an hour does not make a run an hour longer.
+func TestARunEndsWhenAllThatIsMeasuredHasEnded(t *testing.T) {
+	s := parse(t, `
+rate: 1000
+cost: {kind: constant, mean: 1ms}
+warmup: 0s
+duration: 1s
+deadline: 1h
+servers: [{}]
+clients: [{}]
+`)
+	l := &listener{}
+	r, err := sim.Run(context.Background(), s, l, sim.Options{Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Answers.Count() != r.Requests || r.Errors > 0 || len(r.Busy) != 1 {
+		t.Errorf("%d of %d calls were answered", r.Answers.Count(), r.Requests)
+	}
+	if after := l.codes[sim.OK] - int(r.Requests); after > 100 {
+		t.Errorf("%d calls were simulated that nobody counts", after)
+	}
+}
+
 func TestACancelledContextStopsTheRun(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -479,8 +503,8 @@ func BenchmarkRequests(b *testing.B) {
 			calls := 0.0
 			for i := range b.N {
 				r := run(b, s, name, uint64(i+1))
-				// What is before and after the measured span is simulated too.
-				calls += float64(r.Requests) * (s.Warmup + s.Duration + s.Deadline).Seconds() / s.Duration.Seconds()
+				// What is before the measured span is simulated too.
+				calls += float64(r.Requests) * (s.Warmup + s.Duration).Seconds() / s.Duration.Seconds()
 			}
 			b.ReportMetric(calls/b.Elapsed().Minutes()/1e6, "Mreq/min")
 		})

@@ -99,6 +99,7 @@ func Latency(rows []compare.Row) string {
 	if low > high || low <= 0 {
 		low, high = 0.1, 100
 	}
+	high = max(high, 1.01*low) // all may take the same
 	c := newCanvas(rows[0].Scenario+": latency by policy", 640, 380, 190)
 	x := func(v float64) float64 {
 		return c.left + c.width*math.Log(min(max(v, low), high)/low)/math.Log(high/low)

@@ -59,10 +59,11 @@ func (c *canvas) timeAxis(bins int, width float64) {
 	for total/step > 8 {
 		step *= 2
 	}
-	for at := 0.0; at <= total; at += step {
+	for i := 0; float64(i)*step <= total; i++ {
+		at := float64(i) * step
 		x := c.left + c.width*at/total
 		c.line("axis", x, c.top+c.height, x, c.top+c.height+4)
-		c.text(x, c.top+c.height+18, "middle", fmt.Sprintf("%g s", at))
+		c.text(x, c.top+c.height+18, "middle", fmt.Sprintf("%.6g s", at))
 	}
 	c.text(c.left+c.width/2, c.top+c.height+38, "middle", "time since the start, warmup included")
 }

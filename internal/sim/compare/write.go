@@ -36,16 +36,16 @@ func WriteTable(w io.Writer, rows []Row) error {
 				fmt.Fprintln(table)
 			}
 			scenario = r.Scenario
-			fmt.Fprintf(table, "%s, %d seeds\tp50\tp90\tp99\t99 %% interval\tp99.9\tp99 ok\terrors %%\tx oracle\tbest peer\tx peer\t99 %% interval\tspread\tprobes\t%s\n", scenario, r.Seeds, nearName)
+			fmt.Fprintf(table, "%s, %d seeds\tp50\tp90\tp99\t99 %% interval\tp99.9\tp99 ok\terrors %%\tx oracle\t99 %% interval\tbest peer\tx peer\t99 %% interval\tcalls\tgoodput/s\tspread\tprobes\t%s\n", scenario, r.Seeds, nearName)
 		}
 		peer := "-"
 		if r.BestPeer != nil {
 			peer = *r.BestPeer
 		}
-		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.2f\t%s\t%.2f\t%s\t%.3f\t%s\t%s\t%s\t%s\t%.2f\t%.1f\t%s\n",
+		fmt.Fprintf(table, "%s\t%.2f\t%.2f\t%.2f\t%s\t%.2f\t%s\t%.3f\t%s\t%s\t%s\t%s\t%s\t%d\t%.5g\t%.2f\t%.1f\t%s\n",
 			r.Policy, r.P50, r.P90, r.P99, span(r.P99CI), r.P999, number(r.P99OK), r.ErrorPct,
-			number(r.OracleRatio), peer, number(r.BestPeerRatio), span(r.BestPeerRatioCI),
-			r.UtilizationSpread, r.ProbesPerRequest, near)
+			number(r.OracleRatio), span(r.OracleRatioCI), peer, number(r.BestPeerRatio), span(r.BestPeerRatioCI),
+			r.Requests, r.GoodputRPS, r.UtilizationSpread, r.ProbesPerRequest, near)
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -54,8 +54,9 @@ func WriteTable(w io.Writer, rows []Row) error {
 Latencies are in mean service times, means over the seeds. Failed calls count
 at the deadline, except in "p99 ok", which is of answers alone. "x oracle" and
 "x peer" are the p99 over that of the better oracle and of the best other policy
-shown that knows no more. "spread" is the deviation of the servers' utilization
-over its mean, "probes" those sent for each call.
+shown that knows no more. "calls" are of all seeds, and "goodput" is answers a
+second. "spread" is the deviation of the servers' utilization over its mean,
+"probes" those sent for each call.
 `
 	if zones {
 		legend += `"near" is the part of the answers that came from the client's own zone.
