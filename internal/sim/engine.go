@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/internal/sim/scenario"
@@ -65,7 +66,9 @@ type engine struct {
 	firstLane     int32
 	lanes         []lane
 	network       network
-	isListed      []bool
+	ways          [][]int16 // by a server's zone: the lanes from there to clients
+	isListed      []bool    // by the resolver
+	canConnect    []bool    // as clients know after their next update
 	reportRandom  *rand.Rand
 	failureRandom *rand.Rand
 
@@ -134,7 +137,7 @@ func (e *engine) newServers() {
 	s := e.scenario
 	n := s.Total()
 	e.servers = make([]server, n)
-	e.isListed = make([]bool, n)
+	e.isListed, e.canConnect = make([]bool, n), make([]bool, n)
 	e.truth = Truth{
 		InFlight: make([]int32, n), InAir: make([]int32, n), Speed: make([]float64, n),
 		Workers: make([]float64, n), Failing: make([]float64, n),
@@ -160,7 +163,7 @@ func (e *engine) newServers() {
 			sv.meter = meter{window: float64(reports.Window), at: e.now, weight: min(float64(g.Uptime)/float64(reports.Window), 1)}
 			sv.reporter = newReporter(reports, random)
 			sv.zone = zoneIndex(s, g.Zone)
-			e.isListed[i] = true
+			e.isListed[i], e.canConnect[i] = true, true
 			e.truth.Workers[i] = float64(g.AtOnce())
 			e.speedChanged(sv)
 			i++
@@ -207,6 +210,14 @@ func (e *engine) newClients(p Policy) {
 			}
 			e.clients = append(e.clients, c)
 			e.nextArrival(int32(i))
+		}
+	}
+	e.ways = make([][]int16, len(e.network.lane))
+	for zone := range e.ways {
+		for i := range e.clients {
+			if l := e.network.lane[e.clients[i].zone][zone]; !slices.Contains(e.ways[zone], l) {
+				e.ways[zone] = append(e.ways[zone], l)
+			}
 		}
 	}
 }

@@ -166,6 +166,60 @@ events: [{at: 2s, for: 1s, servers: "0", do: restart}]
 	}
 }
 
+// What a server says out of band, and that it is gone, comes to a client as late as its
+// answers do.
+func TestNewsOfAServerTakesTheWayFromItsZone(t *testing.T) {
+	s := parse(t, `
+rate: 10
+cost: {kind: constant, mean: 1ms}
+warmup: 0s
+duration: 4s
+servers: [{zone: a}]
+clients: [{zone: a}, {zone: b}]
+network: {delay: 1ms, zones: [{from: a, to: b, delay: 40ms}]}
+reports: {per_call: false, out_of_band: 1s}
+events: [{at: 2s, for: 1s, servers: "0", do: restart}]
+`)
+	ears := &ears{}
+	if _, err := sim.Run(context.Background(), s, ears, sim.Options{Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	near, far := ears.clients[0], ears.clients[1]
+	if len(near.reported) < 2 || len(near.reported) != len(far.reported) {
+		t.Fatalf("%d and %d reports were heard", len(near.reported), len(far.reported))
+	}
+	for i, at := range near.reported {
+		if late := far.reported[i] - at; late != 39e6 {
+			t.Errorf("the far client heard a report %d ns after the near one, want 39 ms", late)
+		}
+	}
+	if near.alone != 2e9+1+1e6 || far.alone != 2e9+1+40e6 {
+		t.Errorf("that the server was gone was heard at %d and %d ns", near.alone, far.alone)
+	}
+}
+
+// ears are clients that note when they hear something.
+type ears struct{ clients []*ear }
+
+type ear struct {
+	reported []int64
+	alone    int64 // when it was first left without a server
+}
+
+func (e *ears) New(sim.Env) sim.Balancer {
+	e.clients = append(e.clients, &ear{})
+	return e.clients[len(e.clients)-1]
+}
+
+func (e *ear) Update(now int64, _, ready []int32) {
+	if len(ready) == 0 && e.alone == 0 {
+		e.alone = now
+	}
+}
+func (e *ear) Pick(int64) (int32, int32)                     { return 0, 0 }
+func (e *ear) Done(int64, int32, *sim.Outcome)               {}
+func (e *ear) Reported(now int64, _ int32, _ *sim.Report) { e.reported = append(e.reported, now) }
+
 func TestAGroupOfClientsHasItsOwnShape(t *testing.T) {
 	s := parse(t, `
 rate: 1000

@@ -172,7 +172,7 @@ func (e *engine) start(s *server, ev scenario.Event) {
 	}
 	e.speedChanged(s)
 	e.plan(e.now+int64(e.scenario.Network.Discovery), func() {
-		e.isListed[s.id] = true
+		e.isListed[s.id], e.canConnect[s.id] = true, s.up
 		e.updateClients()
 	})
 }
@@ -189,6 +189,7 @@ func (e *engine) warm(s *server) {
 func (e *engine) kill(s *server) {
 	s.advance(e.now)
 	s.up = false
+	e.canConnect[s.id] = false
 	e.tellSpeed(s)
 	fail := func(en entry) {
 		if r := e.requests.live(en); r != nil && (r.state == serving || r.state == waiting) {
@@ -205,7 +206,7 @@ func (e *engine) kill(s *server) {
 	s.inside, s.waiting, s.count, s.active = s.inside[:0], lane{}, 0, 0
 	s.setRate()
 	e.countChanged(s)
-	e.plan(e.now+int64(e.scenario.Network.Delay), e.updateClients)
+	e.tellClients(s, func() func(*client) { return e.updater() })
 }
 
 // gone is a drained server leaving: the resolver no longer lists it. What it
@@ -217,23 +218,47 @@ func (e *engine) gone(s *server) {
 
 // updateClients tells the clients which servers there are.
 func (e *engine) updateClients() {
+	e.tick()
+	update := e.updater()
+	for i := range e.clients {
+		update(&e.clients[i])
+	}
+}
+
+// updater tells a client which servers there are now.
+func (e *engine) updater() func(*client) {
 	var listed, ready []int32
 	for i := range e.servers {
 		if e.isListed[i] {
 			listed = append(listed, int32(i))
-			if e.servers[i].up {
+			if e.canConnect[i] {
 				ready = append(ready, int32(i))
 			}
 		}
 	}
-	e.tick()
-	for i := range e.clients {
-		c := &e.clients[i]
+	return func(c *client) {
 		c.listed, c.ready = listed, ready
 		if c.subset != nil {
 			c.listed, c.ready = chosen(listed, c.subset), chosen(ready, c.subset)
 		}
 		c.balancer.Update(e.now, c.listed, c.ready)
+	}
+}
+
+// tellClients has each client hear of something at a server as long after as the way
+// from there takes, without the jitter. what is called when it comes to a client, and
+// returns what that client hears.
+func (e *engine) tellClients(s *server, what func() func(*client)) {
+	for _, l := range e.ways[s.zone] {
+		e.plan(e.now+e.network.delays[l], func() {
+			e.tick()
+			hear := what()
+			for i := range e.clients {
+				if c := &e.clients[i]; e.network.lane[c.zone][s.zone] == l {
+					hear(c)
+				}
+			}
+		})
 	}
 }
 
@@ -256,16 +281,12 @@ func (e *engine) reportOutOfBand(s *server, when int64) {
 		}
 		s.advance(e.now)
 		r := s.report(e.now, e.reportRandom)
-		e.plan(e.now+int64(e.scenario.Network.Delay), func() { e.deliver(s.id, r) })
+		e.tellClients(s, func() func(*client) {
+			return func(c *client) {
+				if _, ok := slices.BinarySearch(c.ready, s.id); ok {
+					c.balancer.Reported(e.now, s.id, &r)
+				}
+			}
+		})
 	})
-}
-
-func (e *engine) deliver(server int32, r Report) {
-	e.tick()
-	for i := range e.clients {
-		c := &e.clients[i]
-		if _, ok := slices.BinarySearch(c.ready, server); ok {
-			c.balancer.Reported(e.now, server, &r)
-		}
-	}
 }
