@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,11 @@ func shorter(t *testing.T, name string) *scenario.Scenario {
 	}
 	changed := *s
 	changed.Duration = 6 * time.Second
+	// What happens in it happens in the time that is left.
+	changed.Events = slices.Clone(s.Events)
+	for i := range changed.Events {
+		changed.Events[i].At, changed.Events[i].For = 11*time.Second, 3*time.Second
+	}
 	return &changed
 }
 

@@ -3,6 +3,7 @@ package policy
 import (
 	"context"
 	"math"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,6 +27,8 @@ func shorter(t testing.TB, name string, d time.Duration) *scenario.Scenario {
 	}
 	changed := *s
 	changed.Duration = d
+	// Of what happens, that is kept which begins in the time that is left.
+	changed.Events = slices.DeleteFunc(slices.Clone(s.Events), func(e scenario.Event) bool { return e.At >= s.Warmup+d })
 	return &changed
 }
 
@@ -57,10 +60,14 @@ func TestGRPCsOwnPoliciesAgreeWithTheirModels(t *testing.T) {
 		{"weighted_round_robin", "weighted_round_robin", "{}"},
 		{Ours, choiceoftwo.Name, "{}"},
 	} {
-		for _, name := range []string{"homogeneous", "two-speed"} {
+		for _, name := range []string{"homogeneous", "two-speed", "fail-fast"} {
 			t.Run(c.model+"/"+name, func(t *testing.T) {
 				const seed = 1
 				s := shorter(t, name, 6*time.Second)
+				if name == "fail-fast" {
+					s = shorter(t, name, 12*time.Second)
+					s.Events[0].At, s.Events[0].For = 11*time.Second, 5*time.Second
+				}
 				if raceEnabled {
 					// Enough for races to be seen, and too little for quantiles.
 					s.Warmup, s.Duration = time.Second/2, time.Second/2
