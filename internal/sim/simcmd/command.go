@@ -44,6 +44,7 @@ type Command struct {
 
 	scenarios []*scenario.Scenario
 	policies  []policy.Named
+	notes     []string // of what is not as the scenarios mean it
 }
 
 // Help is what --help says further.
@@ -99,6 +100,9 @@ func (c *Command) Validate() error {
 		for i, s := range c.scenarios {
 			changed := *s
 			changed.Duration = c.Duration
+			if err := changed.Validate(); err != nil {
+				c.notes = append(c.notes, fmt.Sprintf("%s with --duration %v: %v", s.Name, c.Duration, err))
+			}
 			c.scenarios[i] = &changed
 		}
 	}
@@ -170,6 +174,9 @@ func (c *Command) Run(k *kong.Kong) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	for _, note := range c.notes {
+		fmt.Fprintln(k.Stderr, "note:", note)
+	}
 	p := new(progress)
 	if f, ok := k.Stderr.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.w = f

@@ -113,6 +113,23 @@ func TestWhatIsNamedTwiceIsThereOnce(t *testing.T) {
 	}
 }
 
+// Of a run that is cut short, what would have happened later does not.
+func TestARunThatIsTooShortForItsEventsIsNoted(t *testing.T) {
+	var cli struct {
+		Sim Command `cmd:""`
+	}
+	var out, errs bytes.Buffer
+	parser := kong.Must(&cli, kong.Writers(&out, &errs))
+	k, err := parser.Parse([]string{"sim", "--scenario", "fail-slow,two-servers", "--policy", "round_robin", "--seeds", "1", "--duration", "1s"})
+	if err == nil {
+		err = k.Run()
+	}
+	want := "note: fail-slow with --duration 1s: events[0].at is 20s: must be before the end, which is at 11s (warmup and duration)\n"
+	if err != nil || errs.String() != want || !strings.Contains(out.String(), "two-servers") {
+		t.Errorf("%v: said %q, want %q", err, errs.String(), want)
+	}
+}
+
 func TestAFileNeedsNoEnding(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("mine", []byte("name: my-own\nrate: 50\nwarmup: 0s\nduration: 1s\nservers: [{}]\nclients: [{}]\n"), 0o600); err != nil {
