@@ -216,8 +216,8 @@ func (e *ear) Update(now int64, _, ready []int32) {
 		e.alone = now
 	}
 }
-func (e *ear) Pick(int64) (int32, int32)                     { return 0, 0 }
-func (e *ear) Done(int64, int32, *sim.Outcome)               {}
+func (e *ear) Pick(int64) (int32, int32)                  { return 0, 0 }
+func (e *ear) Done(int64, int32, *sim.Outcome)            {}
 func (e *ear) Reported(now int64, _ int32, _ *sim.Report) { e.reported = append(e.reported, now) }
 
 func TestAGroupOfClientsHasItsOwnShape(t *testing.T) {

@@ -18,6 +18,7 @@ warmup: 2s
 duration: 4s
 servers: [{count: 4}]
 clients: [{count: 2}]
+reports: {per_call: false} # they say how many calls fail, too
 events: [{at: 1s, servers: "0", do: fail_fast}]
 `))
 	if err != nil {
