@@ -13,7 +13,6 @@ import (
 	"github.com/evenkeel/evenkeel/gateway"
 	"github.com/evenkeel/evenkeel/gateway/auth"
 	"github.com/evenkeel/evenkeel/gateway/inprocess"
-	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
 )
 
 func Example() {
@@ -31,11 +30,11 @@ func Example() {
 		if err != nil {
 			return err
 		}
-		err = gateway.Mount(g, gateway.Service[testv1.LibraryServiceClient]{
-			Desc:      &testv1.LibraryService_ServiceDesc,
+		err = gateway.Mount(g, gateway.Service[hellov1.HelloServiceClient]{
+			Desc:      &hellov1.HelloService_ServiceDesc,
 			Conn:      conn,
-			NewClient: testv1.NewLibraryServiceClient,
-			Register:  testv1.RegisterLibraryServiceHandlerClient,
+			NewClient: hellov1.NewHelloServiceClient,
+			Register:  hellov1.RegisterHelloServiceHandlerClient,
 		})
 		if err != nil {
 			return err

@@ -100,6 +100,7 @@ func (x *exchange) serve() {
 		// Its headers are known without opening a stream to throw it away.
 		if x.contentType != "" { // the first message would tell it
 			x.writer.Header().Set("Content-Type", x.contentType)
+			x.writer.Header().Add("Vary", "Accept")
 		}
 		x.writer.WriteHeader(http.StatusOK)
 	default:

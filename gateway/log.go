@@ -96,7 +96,7 @@ func (x *exchange) log() {
 	attrs = append(attrs,
 		slog.Duration("duration", took),
 		slog.Int64("bytes_in", x.bytesIn.Load()),
-		slog.Int64("bytes_out", x.writer.bytes),
+		slog.Int64("bytes_out", x.bytesOut()),
 		slog.String("remote", x.request.RemoteAddr),
 	)
 	if from := x.behind(); from != "" {
@@ -153,6 +153,14 @@ func (x *exchange) usual() bool {
 }
 
 func (b *binding) usualStatus() int { return cmp.Or(b.success, http.StatusOK) }
+
+// bytesOut is how long the answer's body was.
+func (x *exchange) bytesOut() int64 {
+	if x.request.Method == http.MethodHead {
+		return 0 // whatever was written
+	}
+	return x.writer.bytes
+}
 
 // remarkable reports whether a request is recorded whatever is drawn.
 func (x *exchange) remarkable(took time.Duration) bool {

@@ -33,6 +33,36 @@ func TestEveryRequestLeavesARecordByDefault(t *testing.T) {
 	}
 }
 
+func TestHeadIsRecordedWithoutABody(t *testing.T) {
+	d := newDoor(t, nil)
+	d.do("HEAD", "/v1/books", "").want(200)
+	if logs := d.logs.String(); !strings.Contains(logs, `"method":"HEAD"`) || !strings.Contains(logs, `"bytes_out":0,`) {
+		t.Error(logs)
+	}
+}
+
+func TestTheRecordSaysWhyACallWasLetIn(t *testing.T) {
+	d := newDoor(t, nil)
+	ann := bearer(token(t, "ann", "books.read", "books.admin"))
+	for _, c := range []struct {
+		method, target, body string
+		status               int
+		access, policy       string
+	}{
+		{"GET", "/v1/books", "", 200, `"access":"public: everybody"`, ""},
+		{"GET", "/v1/shelves/1/books/2", "", 200, `"access":"the scopes books.read"`, ""},
+		{"POST", "/v1/shelves/ann:guard", `{}`, 200, `"access":"everybody who is known"`, `"policy":{"allowed":true,"reason":"all that the method demands is met"}`},
+		{"POST", "/v1/shelves/bob:guard", `{}`, 403, `"access":"everybody who is known"`, `"policy":{"allowed":false,"reason":"the condition is false","rule":"own-shelf"}`},
+	} {
+		before := len(d.logs.String())
+		d.do(c.method, c.target, c.body, ann).want(c.status)
+		record := d.logs.String()[before:]
+		if !strings.Contains(record, c.access) || !strings.Contains(record, c.policy) || (c.policy == "") == strings.Contains(record, `"policy"`) {
+			t.Errorf("%s %s: %s", c.method, c.target, record)
+		}
+	}
+}
+
 func TestOfWhatWentWellAPartIsRecordedAndOfTheRestAll(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoor(t, func(c *gateway.Config) {

@@ -128,6 +128,38 @@ func TestDrainWaitsThenFinishesWhatIsInFlight(t *testing.T) {
 	})
 }
 
+func TestNobodyIsLeftConnectedWhenTheListenerFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t, nil)
+		listener := bufconn.Listen(1 << 13)
+		done := make(chan error, 1)
+		go func() { done <- d.Serve(t.Context(), listener) }()
+		conn, err := listener.DialContext(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET /v1/books HTTP/1.1\r\nHost: door\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		reader := bufio.NewReader(conn)
+		resp, err := http.ReadResponse(reader, nil)
+		if err != nil || resp.StatusCode != 200 {
+			t.Fatal(resp, err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		_ = listener.Close()
+		if err := <-done; err == nil {
+			t.Error("Serve said nothing")
+		}
+		start := time.Now()
+		if _, err := reader.ReadByte(); !errors.Is(err, io.EOF) || time.Since(start) > 0 {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+	})
+}
+
 func TestDrainCutsWhatDoesNotFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(c *gateway.Config) {

@@ -27,6 +27,9 @@ func TestServerStreamsAreNDJSON(t *testing.T) {
 	if got := a.header.Get("Content-Type"); got != "application/x-ndjson" {
 		t.Errorf("Content-Type %q", got)
 	}
+	if got := a.header.Get("Vary"); got != "Accept" {
+		t.Errorf("Vary %q", got)
+	}
 	got := lines(a.body)
 	if len(got) != 3 {
 		t.Fatalf("%d lines in %q", len(got), a.body)

@@ -29,7 +29,7 @@ func (x *exchange) tell() {
 		return
 	}
 	o := telemetry.Outcome{
-		Status: x.writer.status, RequestBytes: x.bytesIn.Load(), ResponseBytes: x.writer.bytes,
+		Status: x.writer.status, RequestBytes: x.bytesIn.Load(), ResponseBytes: x.bytesOut(),
 		Rejected: x.rejected(), Panicked: x.panicked, RequestID: x.id,
 		ClientAddress: x.behind(),
 	}

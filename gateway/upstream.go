@@ -275,6 +275,7 @@ func (x *exchange) startStream(md metadata.MD) {
 	}
 	h := x.writer.Header()
 	h.Set("Content-Type", x.contentType)
+	h.Add("Vary", "Accept") // which has chosen the form
 	if x.contentType == typeSSE {
 		h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	}
