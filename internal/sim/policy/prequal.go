@@ -164,6 +164,9 @@ func (p *prequal) Probes(int64) []int32 {
 
 // Probed implements sim.Prober.
 func (p *prequal) Probed(now int64, server int32, answer sim.Probe) {
+	if _, ok := slices.BinarySearch(p.ready, server); !ok {
+		return // it has gone since it answered
+	}
 	p.learn(answer.InFlight)
 	if len(p.pool) == prequalPool {
 		p.drop(0)
