@@ -30,7 +30,6 @@ func rows(t *testing.T, text string) []compare.Row {
 // Whatever there is to draw, there is a place for it.
 func TestChartsHaveNoNumberThatIsNone(t *testing.T) {
 	for _, text := range []string{
-		"rate: 1\nduration: 1ms\nwarmup: 0s\nservers: [{}]\nclients: [{}]\n", // no call at all
 		"rate: 100\nduration: 1s\nwarmup: 400ms\ncost: {kind: constant, mean: 1024us}\nnetwork: {delay: 0s}\nservers: [{workers: 1000, queue: 1000}]\nclients: [{}]\n",
 		"rate: 2000\nduration: 2s\nwarmup: 0s\nservers: [{count: 250}]\nclients: [{}]\n",
 		"rate: 100\nduration: 1s\ndeadline: 16ms\nwarmup: 0s\ncost: {kind: constant, mean: 1s}\nservers: [{}]\nclients: [{}]\n", // all fail

@@ -10,6 +10,7 @@ package compare
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
@@ -101,6 +102,13 @@ func Run(ctx context.Context, scenarios []*scenario.Scenario, policies []policy.
 	}
 	if err := runAll(ctx, cells, o); err != nil {
 		return nil, err
+	}
+	for _, c := range cells {
+		for _, r := range c.results {
+			if r.Requests == 0 {
+				return nil, fmt.Errorf("%s: no call came in the %v that were measured: it must be longer, or have more calls", c.scenario.Name, r.Span)
+			}
+		}
 	}
 	var rows []Row
 	for len(cells) > 0 {

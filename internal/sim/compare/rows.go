@@ -94,12 +94,7 @@ func (c *cell) each(f func(*sim.Result) float64) []float64 {
 }
 
 func (c *cell) quantiles(q float64) []float64 {
-	return c.each(func(r *sim.Result) float64 {
-		if r.All.Count() == 0 {
-			return 0 // there were no calls
-		}
-		return r.All.Quantile(q) / float64(r.Unit)
-	})
+	return c.each(func(r *sim.Result) float64 { return r.All.Quantile(q) / float64(r.Unit) })
 }
 
 func (c *cell) errors() []float64 { return c.each((*sim.Result).ErrorPercent) }

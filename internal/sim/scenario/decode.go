@@ -37,7 +37,7 @@ func decode(path string, node *yaml.Node, v reflect.Value) error {
 		return decodeList(path, node, v)
 	}
 	if node.Kind != yaml.ScalarNode {
-		return fmt.Errorf("%s (line %d): must be a %s", path, node.Line, v.Kind())
+		return fmt.Errorf("%s (line %d): must be a %s", path, node.Line, name(v.Kind()))
 	}
 	if err := node.Decode(v.Addr().Interface()); err != nil {
 		return fmt.Errorf("%s is %q (line %d): must be a %s", path, node.Value, node.Line, name(v.Kind()))

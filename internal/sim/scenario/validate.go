@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,9 @@ func (g *Server) setDefaults() {
 }
 
 func (c *Client) setDefaults() { *c = Client{Count: 1} }
+
+// A point has no factor by default: 0, which is none at all, must be meant.
+func (p *Point) setDefaults() { *p = Point{Factor: math.NaN()} }
 
 func (e *Event) setDefaults() { *e = Event{Share: 1, Servers: ""} }
 
@@ -248,7 +252,12 @@ func (s *Scenario) zones() []string {
 func (s *Scenario) validateArrivals() error { return validatePoints("arrivals", s.Arrivals) }
 
 func validatePoints(path string, points []Point) error {
+	highest := 0.0
 	for i, p := range points {
+		if math.IsNaN(p.Factor) {
+			return fmt.Errorf("%s[%d].factor: must be given, as a number", path, i)
+		}
+		highest = max(highest, p.Factor)
 		if err := lasts(fmt.Sprintf("%s[%d].at", path, i), p.At, 0, 25*time.Hour); err != nil {
 			return err
 		}
@@ -258,6 +267,9 @@ func validatePoints(path string, points []Point) error {
 		if err := within(fmt.Sprintf("%s[%d].factor", path, i), p.Factor, 0, 1000); err != nil {
 			return err
 		}
+	}
+	if len(points) > 0 && highest == 0 {
+		return fmt.Errorf("%s: no factor is above 0: there would be no calls", path)
 	}
 	return nil
 }

@@ -189,6 +189,9 @@ func (c *Command) Run(k *kong.Kong) error {
 	options := compare.Options{Seeds: c.Seeds, FirstSeed: c.Seed, Parallel: c.Parallel, Progress: p.runs}
 	if c.Plot != "" {
 		options.Bins = chart.Bins
+		if err := os.MkdirAll(c.Plot, 0o755); err != nil { // rather than after all runs
+			return err
+		}
 	}
 	rows, err := compare.Run(ctx, c.scenarios, c.policies, options)
 	if errors.Is(err, context.Canceled) {

@@ -130,6 +130,17 @@ func TestARunThatIsTooShortForItsEventsIsNoted(t *testing.T) {
 	}
 }
 
+func TestWithoutCallsThereAreNoResults(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "quiet.yaml")
+	if err := os.WriteFile(file, []byte("name: quiet\nrate: 1\nwarmup: 0s\nduration: 1ms\nservers: [{}]\nclients: [{}]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := "quiet: no call came in the 1ms that were measured: it must be longer, or have more calls"
+	if out, err := run(t, "--scenario", file, "--policy", "round_robin", "--seeds", "1"); err == nil || err.Error() != want {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 func TestAFileNeedsNoEnding(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if err := os.WriteFile("mine", []byte("name: my-own\nrate: 50\nwarmup: 0s\nduration: 1s\nservers: [{}]\nclients: [{}]\n"), 0o600); err != nil {
