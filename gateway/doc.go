@@ -33,6 +33,8 @@
 //  5. The call is counted against its rates, those of Config.RateLimit and of
 //     the method's option evenkeel.gateway.v1.limits: 429. So is one whose
 //     credentials do not hold. See package ratelimit.
+//     A POST that a form of another site can make a browser send, with nothing or
+//     plain text in it, is answered 403, unless Config.CORS lets the origin in.
 //  6. The caller is authorized by the method's option
 //     evenkeel.gateway.v1.access: 401 without credentials, 403 if a scope is
 //     missing; and by evenkeel.gateway.v1.policy: 403 if a role is missing, or

@@ -152,6 +152,7 @@ func (e *explainer) explain() {
 	}{
 		{"authentication", e.authentication(), nil},
 		{"rate limits", e.rates(), nil},
+		{"origin", "what a form of another site can send is refused, unless CORS lets its origin in", x.refuseForms},
 		{"access", accessTold(b), x.authorize},
 		{"policy", policyRule(b), x.admit},
 		{"overload", overloadRule(b), x.shed},

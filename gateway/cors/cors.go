@@ -51,8 +51,9 @@ type Config struct {
 
 // A Policy answers browsers. It may be used concurrently.
 type Policy struct {
-	cors   *cors.Cors
-	config Config
+	cors    *cors.Cors
+	config  Config
+	origins *origins // nil for every one
 }
 
 // New returns a policy.
@@ -76,11 +77,16 @@ func New(config Config) (*Policy, error) {
 	if config.MaxAge < 0 {
 		options.MaxAge = -1
 	}
-	return &Policy{cors.New(options), config}, nil
+	return &Policy{cors.New(options), config, origins}, nil
 }
 
 // Config returns who is let in, with the defaults set.
 func (p *Policy) Config() Config { return p.config }
+
+// Allows reports whether pages of an origin, as a browser sends it, may call.
+func (p *Policy) Allows(origin string) bool {
+	return p.origins == nil && origin != "" || p.origins != nil && p.origins.match(origin)
+}
 
 // Middleware answers what browsers ask before they call, and says of next's
 // answers who may read them.

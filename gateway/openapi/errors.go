@@ -13,7 +13,7 @@ import (
 var failures = map[string]string{
 	"400":     "The request is not valid; `errors` tells the fields.",
 	"401":     "There are no credentials that hold.",
-	"403":     "The caller is known, but not let in.",
+	"403":     "The caller is known, but not let in; or a page of another site sent it.",
 	"404":     "What the path names is not there.",
 	"405":     "The path does not have this method; the header Allow names those that it has.",
 	"406":     "The answer has no form that Accept takes.",
@@ -57,7 +57,7 @@ func (b *builder) statuses(x *binding, op *operation) []string {
 		{"400", true},
 		// Credentials that do not hold are refused where none are needed, too.
 		{"401", !b.config.Security.none()},
-		{"403", len(x.rule.Scopes()) > 0 || op.Policy != nil},
+		{"403", len(x.rule.Scopes()) > 0 || op.Policy != nil || x.verb == "POST" || x.verb == "*"},
 		{"404", wildcards},
 		{"406", !x.answersMedia()},
 		{"408", hasBody},

@@ -82,7 +82,7 @@ var kinds = []Kind{
 		"There are no credentials, or some that do not hold. WWW-Authenticate tells which are taken.",
 		"Send credentials that hold; get a new token if the old one expired."},
 	{http.StatusForbidden, codes.PermissionDenied, TypeBlank,
-		"The caller is known, but lacks a scope or a role, or a condition of the method's policy is not met. `detail` tells which.",
+		"The caller is known, but lacks a scope or a role, or a condition of the method's policy is not met; or a page of another site made a browser send it. `detail` tells which.",
 		"Ask for what is lacking; trying again does not help."},
 	{http.StatusNotFound, codes.NotFound, TypeBlank,
 		"There is nothing at the path, or no such resource.",
