@@ -14,6 +14,7 @@ package drive
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,7 +67,7 @@ func (p *Policy) New(sim.Env) sim.Balancer {
 	}
 	// Some seed their generators with the time: no two clients shall have the same.
 	time.Sleep(time.Microsecond)
-	b := &channel{policy: p, servers: map[balancer.SubConn]int32{}}
+	b := &channel{policy: p}
 	b.balancer = builder.Build(b, balancer.BuildOptions{})
 	p.balancers = append(p.balancers, b.balancer)
 	return b
@@ -77,7 +78,8 @@ type channel struct {
 	balancer.ClientConn // nil: what is not overridden is not called
 	policy              *Policy
 	balancer            balancer.Balancer
-	servers             map[balancer.SubConn]int32
+	connections         []*connection // those that are not shut down
+	reachable           []int32       // servers that take connections, in ascending order
 	calls               sim.Slab[func(balancer.DoneInfo)]
 
 	mu      sync.Mutex
@@ -106,8 +108,10 @@ func (b *channel) settle() {
 	}
 }
 
-// Update implements sim.Balancer.
-func (b *channel) Update(_ int64, _, ready []int32) {
+// Update implements sim.Balancer. The resolver lists what is listed; what is not ready
+// loses its connection, and gets none until it is again.
+func (b *channel) Update(_ int64, listed, ready []int32) {
+	b.reachable = ready
 	var config serviceconfig.LoadBalancingConfig
 	if parser, ok := balancer.Get(b.policy.name).(balancer.ConfigParser); ok {
 		var err error
@@ -116,7 +120,7 @@ func (b *channel) Update(_ int64, _, ready []int32) {
 		}
 	}
 	var s resolver.State
-	for _, server := range ready {
+	for _, server := range listed {
 		address := resolver.Address{Addr: fmt.Sprint(server)}
 		s.Endpoints = append(s.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{address}})
 		s.Addresses = append(s.Addresses, address) // for older policies
@@ -126,6 +130,15 @@ func (b *channel) Update(_ int64, _, ready []int32) {
 	}
 	b.balancer.ExitIdle()
 	b.settle()
+	for _, c := range slices.Clone(b.connections) {
+		c.follow()
+	}
+	b.settle()
+}
+
+func (b *channel) isReachable(server int32) bool {
+	_, ok := slices.BinarySearch(b.reachable, server)
+	return ok
 }
 
 // Pick implements sim.Balancer.
@@ -137,7 +150,7 @@ func (b *channel) Pick(int64) (int32, int32) {
 	if err != nil {
 		b.policy.fail("%s: %v", b.policy.name, err)
 	}
-	return b.servers[r.SubConn], b.calls.Put(r.Done)
+	return r.SubConn.(*connection).server, b.calls.Put(r.Done)
 }
 
 // Done implements sim.Balancer.
@@ -166,6 +179,9 @@ func (b *channel) Done(_ int64, call int32, o *sim.Outcome) {
 		if r.Uptime > 0 {
 			load.NamedMetrics[orcametric.Uptime] = r.Uptime.Seconds()
 		}
+		if r.Draining {
+			load.NamedMetrics[orcametric.Draining] = 1
+		}
 		info.ServerLoad = load
 	}
 	done(info)
@@ -176,11 +192,10 @@ func (*channel) Reported(int64, int32, *sim.Report) {}
 
 func (b *channel) NewSubConn(addrs []resolver.Address, opts balancer.NewSubConnOptions) (balancer.SubConn, error) {
 	c := &connection{channel: b, listener: opts.StateListener}
-	var server int32
-	if _, err := fmt.Sscan(addrs[0].Addr, &server); err != nil {
+	if _, err := fmt.Sscan(addrs[0].Addr, &c.server); err != nil {
 		return nil, err
 	}
-	b.servers[c] = server
+	b.connections = append(b.connections, c)
 	return c, nil
 }
 
@@ -195,23 +210,46 @@ func (b *channel) MetricsRecorder() estats.MetricsRecorder {
 	return estats.UnimplementedMetricsRecorder{}
 }
 
-// connection is ready when asked to connect.
+// connection is ready when it was asked to connect and its server is reachable, and idle
+// again when that is no longer so.
 type connection struct {
 	balancer.SubConn
 	channel  *channel
+	server   int32
+	state    connectivity.State
 	listener func(balancer.SubConnState)
 }
 
 func (c *connection) Connect() {
 	c.channel.later(func() {
-		c.listener(balancer.SubConnState{ConnectivityState: connectivity.Connecting})
-		c.listener(balancer.SubConnState{ConnectivityState: connectivity.Ready})
+		if c.state == connectivity.Idle {
+			c.becomes(connectivity.Connecting)
+			c.follow()
+		}
 	})
+}
+
+// follow brings the connection to the state that its server allows.
+func (c *connection) follow() {
+	switch reachable := c.channel.isReachable(c.server); {
+	case c.state == connectivity.Connecting && reachable:
+		c.becomes(connectivity.Ready)
+	case c.state == connectivity.Ready && !reachable:
+		c.becomes(connectivity.Idle)
+	}
+}
+
+func (c *connection) becomes(s connectivity.State) {
+	c.state = s
+	c.listener(balancer.SubConnState{ConnectivityState: s})
 }
 func (c *connection) RegisterHealthListener(f func(balancer.SubConnState)) {
 	c.channel.later(func() { f(balancer.SubConnState{ConnectivityState: connectivity.Ready}) })
 }
-func (c *connection) Shutdown() {}
+func (c *connection) Shutdown() {
+	c.state = connectivity.Shutdown
+	c.channel.connections = slices.DeleteFunc(c.channel.connections, func(other *connection) bool { return other == c })
+}
 func (c *connection) GetOrBuildProducer(balancer.ProducerBuilder) (balancer.Producer, func()) {
 	return nil, func() {}
 }
