@@ -85,6 +85,9 @@ func (g *Gateway) describe(services []*mounting) (*description, error) {
 			return nil, err
 		}
 		descriptors = append(descriptors, descriptor)
+		if m.overload != nil {
+			config.Overload = append(config.Overload, m.name)
+		}
 		for method, access := range m.access {
 			config.Access[m.name+"/"+method] = access
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/evenkeel/evenkeel/gateway/compress"
 	testv1 "github.com/evenkeel/evenkeel/gateway/internal/testproto/evenkeel/test/v1"
 	"github.com/evenkeel/evenkeel/gateway/openapi"
+	"github.com/evenkeel/evenkeel/gateway/overload"
 	"github.com/evenkeel/evenkeel/gateway/ratelimit"
 )
 
@@ -239,6 +240,28 @@ func TestTheDescriptionHasTheDoorsFormsAndLimits(t *testing.T) {
 	}
 	if !names["int64_value"] || names["int64Value"] {
 		t.Errorf("parameters %v", names)
+	}
+}
+
+func TestPrioritiesAreDescribedWhereTheyHold(t *testing.T) {
+	priority := func(serve ...func(*libraryService)) any {
+		var doc struct {
+			Paths map[string]map[string]map[string]any `json:"paths"`
+		}
+		if err := json.Unmarshal([]byte(newDoor(t, described, serve...).do("GET", "/openapi.json", "").want(200).body), &doc); err != nil {
+			t.Fatal(err)
+		}
+		return doc.Paths["/v1/scarce"]["get"]["x-priority"]
+	}
+	if got := priority(); got != nil {
+		t.Errorf("without a limiter: %v", got)
+	}
+	limiter, err := overload.New(overload.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := priority(func(s *libraryService) { s.Overload = limiter }); got != "sheddable" {
+		t.Errorf("with one: %v", got)
 	}
 }
 

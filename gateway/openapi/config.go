@@ -33,6 +33,10 @@ type Config struct {
 	Limits Limits
 	// JSON is the form that the gateway's Config.JSON gives to answers.
 	JSON JSON
+	// Overload names the services whose calls package overload limits, as the
+	// gateway's Service.Overload does: the priorities of their methods are in
+	// x-priority. Default none: then no method goes before another.
+	Overload []string
 	// Access says who may call methods that do not declare it, as the gateway's
 	// Service.Access does, by full method name: "movie.v1.MovieService/GetMovie".
 	// Default none.

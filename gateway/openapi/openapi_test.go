@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "write the golden file")
 
 var config = Config{
 	Title: "Library", Version: "1.0.0", Servers: []string{"/"},
-	Security: Security{Bearer: true, APIKey: true},
+	Security: Security{Bearer: true, APIKey: true}, Overload: []string{"evenkeel.test.v1.LibraryService"},
 }
 
 func service(name string) protoreflect.ServiceDescriptor {

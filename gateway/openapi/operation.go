@@ -3,6 +3,7 @@ package openapi
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/proto"
@@ -127,7 +128,7 @@ func (b *builder) addBinding(x *binding, path string, nth int) error {
 		RPC:         string(x.method.Parent().FullName()) + "/" + string(x.method.Name()),
 		Template:    path,
 		Rates:       ratesOf(policies),
-		Priority:    priorityOf(x.method),
+		Priority:    b.priorityOf(x.method),
 		Policy:      policyOf(x.method),
 		Security:    b.securityOf(x.rule),
 	}
@@ -164,8 +165,12 @@ func (b *builder) securityOf(rule access.Rule) []map[string][]string {
 	return requirements
 }
 
-// priorityOf returns the priority that a method declares, "" for the usual.
-func priorityOf(method protoreflect.MethodDescriptor) string {
+// priorityOf returns the priority that a method declares, "" for the usual, or
+// where it makes no difference.
+func (b *builder) priorityOf(method protoreflect.MethodDescriptor) string {
+	if !slices.Contains(b.config.Overload, string(method.Parent().FullName())) {
+		return ""
+	}
 	limits, _ := proto.GetExtension(method.Options(), gatewayv1.E_Limits).(*gatewayv1.Limits)
 	switch limits.GetPriority() {
 	case gatewayv1.Priority_PRIORITY_CRITICAL:
