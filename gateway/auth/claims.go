@@ -16,7 +16,13 @@ type claims struct {
 	jwt.RegisteredClaims
 	Scope scopeClaim
 	SCP   scopeClaim
+	// scopeClaims are those of the config, and More is what they hold.
+	scopeClaims []string
+	More        []string
 }
+
+// registeredClaims are those of RFC 7519, section 4.1.
+var registeredClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti"}
 
 // UnmarshalJSON takes claims by exactly their names (RFC 7519, section 10.1.1).
 // encoding/json would also take `SCOPE`, and even `\u017fcope`, for `scope`: a
@@ -43,7 +49,32 @@ func (c *claims) UnmarshalJSON(raw []byte) error {
 			return fmt.Errorf("claim %s: %w", name, err)
 		}
 	}
+	for _, name := range c.scopeClaims {
+		var scopes scopeClaim
+		if value, there := lookUp(all, name); there {
+			if err := json.Unmarshal(value, &scopes); err != nil {
+				return fmt.Errorf("claim %s: %w", name, err)
+			}
+		}
+		c.More = append(c.More, scopes...)
+	}
 	return nil
+}
+
+// lookUp returns a claim, or one within another by a name with dots.
+func lookUp(all map[string]json.RawMessage, name string) (json.RawMessage, bool) {
+	if value, there := all[name]; there {
+		return value, true
+	}
+	outer, inner, dotted := strings.Cut(name, ".")
+	if !dotted {
+		return nil, false
+	}
+	var within map[string]json.RawMessage
+	if json.Unmarshal(all[outer], &within) != nil {
+		return nil, false // it is no object
+	}
+	return lookUp(within, inner)
 }
 
 func into[T any](field *T) func(json.RawMessage) error {

@@ -44,6 +44,13 @@ type JWTConfig struct {
 	// all there are: ES256, RS256, EdDSA.
 	Algorithms []string
 
+	// ScopeClaims are claims whose values count as scopes, besides `scope` and
+	// `scp`: such as `permissions`, `roles`, or `realm_access.roles`, which is
+	// looked for by this name first and then within the object `realm_access`.
+	// Each is a list of strings or a string with spaces between them. A token's
+	// holder must not be able to choose them. Default none.
+	ScopeClaims []string
+
 	// ClockSkew is how far the issuer's clock may be off. Up to 5 min; default
 	// 30 s. Negative for none.
 	ClockSkew time.Duration
@@ -78,6 +85,7 @@ type JWTConfig struct {
 // its audience, its subject and when it expires.
 type JWT struct {
 	issuer        string
+	scopeClaims   []string
 	clockSkew     time.Duration
 	maxTokenBytes int
 	parser        *jwt.Parser
@@ -106,7 +114,7 @@ func NewJWT(config JWTConfig) (*JWT, error) {
 		source.current.Store(set)
 	}
 	j := &JWT{
-		issuer: config.Issuer, clockSkew: config.ClockSkew, maxTokenBytes: config.MaxTokenBytes,
+		issuer: config.Issuer, scopeClaims: slices.Clone(config.ScopeClaims), clockSkew: config.ClockSkew, maxTokenBytes: config.MaxTokenBytes,
 		keys: newKeySource(source),
 		parser: jwt.NewParser(
 			jwt.WithValidMethods(config.Algorithms),
@@ -161,6 +169,11 @@ func (c *JWTConfig) complete() error {
 	for i, alg := range c.Algorithms {
 		if !slices.Contains(allAlgorithms, alg) {
 			return fmt.Errorf("Algorithms[%d]: %q is not accepted; choose from %v", i, alg, allAlgorithms)
+		}
+	}
+	for i, name := range c.ScopeClaims {
+		if name == "" || slices.Contains(registeredClaims, name) {
+			return fmt.Errorf("ScopeClaims[%d]: %q says something else of every token; name a claim that holds scopes", i, name)
 		}
 	}
 	if c.Client == nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,7 @@ func (j *JWT) remembered(ctx context.Context, hash [sha256.Size]byte) (*Principa
 
 func (j *JWT) parse(ctx context.Context, token string) (verified, error) {
 	var (
-		c      claims
+		c      = claims{scopeClaims: j.scopeClaims}
 		v      verified
 		keyErr error
 	)
@@ -114,7 +115,7 @@ func (j *JWT) parse(ctx context.Context, token string) (verified, error) {
 	}
 	v.principal = &Principal{
 		Subject: c.Subject, Issuer: c.Issuer, Method: MethodJWT,
-		Scopes: sortedScopes(append(c.Scope, c.SCP...)),
+		Scopes: sortedScopes(slices.Concat(c.Scope, c.SCP, c.More)),
 	}
 	v.expires = c.ExpiresAt.Time.Add(j.clockSkew)
 	return v, nil
