@@ -159,7 +159,7 @@ func (e *engine) newServers() {
 				sv.slots = math.MaxInt32
 			}
 			sv.startedAt = e.now - int64(g.Uptime)
-			sv.up = true
+			sv.up, sv.there = true, true
 			sv.meter = meter{window: float64(reports.Window), at: e.now, weight: min(float64(g.Uptime)/float64(reports.Window), 1)}
 			sv.reporter = newReporter(reports, random)
 			sv.zone = zoneIndex(s, g.Zone)

@@ -447,6 +447,7 @@ events: [{at: 5s, servers: late, do: join}]
 `)
 	r := run(t, s, "round_robin", 3)
 	near(t, "server 1's part of the work", r.Busy[1]/(r.Busy[0]+r.Busy[1]), 0.25, 0.06)
+	near(t, "server 1's part of the time", r.There[1], 0.5, 0.001)
 	if r.Errors > 0 {
 		t.Errorf("%d errors", r.Errors)
 	}

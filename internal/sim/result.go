@@ -24,6 +24,8 @@ type Result struct {
 	// Busy is the share of its workers' time that each server was busy, over
 	// the measured span.
 	Busy []float64
+	// There is the share of the measured span in which each server was there to be called.
+	There []float64
 	// Loads is the mean number of requests in service, by server and by span
 	// of time, the warmup included, if that was asked for.
 	Loads [][]float64
@@ -58,19 +60,20 @@ func (r *Result) Goodput() float64 {
 // recordLoads plans the readings of what the servers do: over what is measured
 // and, into count equal spans, over the whole run.
 func (e *engine) recordLoads(count int) {
-	busy := make([]float64, len(e.servers))
+	busy, there := make([]float64, len(e.servers)), make([]float64, len(e.servers))
 	e.plan(e.begin, func() {
 		for i := range e.servers {
 			e.servers[i].advance(e.now)
-			busy[i] = e.servers[i].busy
+			busy[i], there[i] = e.servers[i].busy, e.servers[i].thereNs
 		}
 	})
 	e.plan(e.stop, func() {
-		e.result.Busy = make([]float64, len(e.servers))
+		e.result.Busy, e.result.There = make([]float64, len(e.servers)), make([]float64, len(e.servers))
 		for i := range e.servers {
 			s := &e.servers[i]
 			s.advance(e.now)
 			e.result.Busy[i] = (s.busy - busy[i]) / s.workers / float64(e.stop-e.begin)
+			e.result.There[i] = (s.thereNs - there[i]) / float64(e.stop-e.begin)
 		}
 	})
 	if count == 0 {

@@ -40,6 +40,8 @@ type server struct {
 	reporter  reporter
 	history   *history // for probes; nil if nobody probes
 
+	there      bool    // it is up, and has not been drained
+	thereNs    float64 // for how long it was
 	busy       float64 // worker-ns of work done since measuring began
 	inFlightNs float64 // requests x ns, likewise
 }
@@ -105,6 +107,9 @@ func (s *server) advance(now int64) {
 		busy := min(float64(s.active), s.workers)
 		s.busy += busy * dt
 		s.inFlightNs += float64(s.count) * dt
+		if s.there {
+			s.thereNs += dt
+		}
 		s.meter.advance(now, busy/s.workers)
 		s.at = now
 	}

@@ -102,7 +102,7 @@ func (e *engine) scheduleEvent(id int, ev scenario.Event, s *server, random *ran
 	case scenario.Antagonist:
 		e.antagonist(s, id, ev, from, to, random)
 	case scenario.Join:
-		s.up = false
+		s.up, s.there = false, false
 		e.tellSpeed(s)
 		e.isListed[s.id] = false
 		e.plan(from, func() { e.start(s, ev) })
@@ -160,7 +160,7 @@ func (e *engine) failing(s *server) {
 // delay.
 func (e *engine) start(s *server, ev scenario.Event) {
 	s.advance(e.now)
-	s.up, s.draining, s.startedAt = true, false, e.now
+	s.up, s.there, s.draining, s.startedAt = true, true, false, e.now
 	s.meter = meter{window: s.meter.window, at: e.now}
 	s.reporter.saidAt = 0
 	if s.history != nil {
@@ -188,7 +188,7 @@ func (e *engine) warm(s *server) {
 // connection close.
 func (e *engine) kill(s *server) {
 	s.advance(e.now)
-	s.up = false
+	s.up, s.there = false, false
 	e.canConnect[s.id] = false
 	e.tellSpeed(s)
 	fail := func(en entry) {
@@ -212,6 +212,8 @@ func (e *engine) kill(s *server) {
 // gone is a drained server leaving: the resolver no longer lists it. What it
 // has in service it finishes.
 func (e *engine) gone(s *server) {
+	s.advance(e.now)
+	s.there = false
 	e.isListed[s.id] = false
 	e.updateClients()
 }

@@ -58,7 +58,7 @@ type Row struct {
 	BestPeerRatioCI *[2]float64 `json:"best_peer_ratio_ci"`
 	GoodputRPS      float64     `json:"goodput_rps"`
 	// UtilizationSpread is the standard deviation of the servers' utilization
-	// over its mean.
+	// over its mean, each over the time in which it was there.
 	UtilizationSpread float64 `json:"utilization_spread"`
 	// NearPct is the percentage of answers that came from the client's own
 	// zone; nil if there are no zones.

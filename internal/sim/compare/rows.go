@@ -104,16 +104,24 @@ func mean(values []float64) float64 {
 	return m
 }
 
+// spread is of the time in which each server was there: one that joins late is not a
+// server that is little used.
 func spread(r *sim.Result) float64 {
-	m := mean(r.Busy)
-	squares := 0.0
-	for _, b := range r.Busy {
-		squares += (b - m) * (b - m)
+	used := make([]float64, 0, len(r.Busy))
+	for i, b := range r.Busy {
+		if r.There[i] > 0 {
+			used = append(used, b/r.There[i])
+		}
 	}
-	if m == 0 {
+	m := mean(used)
+	squares := 0.0
+	for _, u := range used {
+		squares += (u - m) * (u - m)
+	}
+	if m == 0 || len(used) == 0 {
 		return 0
 	}
-	return math.Sqrt(squares/float64(len(r.Busy))) / m
+	return math.Sqrt(squares/float64(len(used))) / m
 }
 
 // near is the share of answers that came from the client's own zone, in percent.

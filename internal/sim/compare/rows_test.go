@@ -1,10 +1,28 @@
 package compare
 
 import (
+	"math"
 	"testing"
 
+	"github.com/evenkeel/evenkeel/internal/sim"
 	"github.com/evenkeel/evenkeel/internal/sim/policy"
 )
+
+func TestAServerThatWasNotThereIsNotOneThatWasLittleUsed(t *testing.T) {
+	for _, c := range []struct {
+		busy, there []float64
+		want        float64
+	}{
+		{[]float64{0.6, 0.6, 0.3, 0}, []float64{1, 1, 0.5, 0}, 0},
+		{[]float64{0.9, 0.3}, []float64{1, 1}, 0.5},
+		{[]float64{0, 0}, []float64{1, 1}, 0},
+		{[]float64{0, 0}, []float64{0, 0}, 0},
+	} {
+		if got := spread(&sim.Result{Busy: c.busy, There: c.there}); math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%v of %v: %v, want %v", c.busy, c.there, got, c.want)
+		}
+	}
+}
 
 func TestPeersKnowNoMoreAndAreNotOursToo(t *testing.T) {
 	named, err := policy.Select("all", nil)

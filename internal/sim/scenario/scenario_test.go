@@ -122,6 +122,7 @@ func TestAnErrorNamesThePathTheValueAndTheRemedy(t *testing.T) {
 		{"load: 0.8", "load: 0.8\ncost: {kind: recorded, mean: 5ms, samples: [1ms, 2ms]}", "cost.mean: does nothing for the kind recorded: it is of lognormal, pareto,"},
 		{"load: 0.8", "load: 0.8\ncost: {kind: pareto, sigma: 2}", "cost.sigma: does nothing for the kind pareto: it is of lognormal"},
 		{"load: 0.8", "load: 0.8\nnetwork: {zones: [{from: a, to: b, delay: 1ms}]}", `network.zones[0].from is "a": no server or client is there`},
+		{"load: 0.8", "load: 0.8\nnetwork: {announced: true}", "network.announced: without network.zones there is nothing to tell"},
 		{"load: 0.8", "load: 0.8\narrivals: [{at: -5s, factor: 1}]", "arrivals[0].at is -5s: must be from 0s to"},
 		{"load: 0.8", "load: 0.8\narrivals: [{at: 5s}]", "arrivals[0].factor: must be given"},
 		{"load: 0.8", "load: 0.8\narrivals: [{at: 0s, factor: 0}, {at: 5s, factor: 0}]", "arrivals: no factor is above 0: there would be no calls"},

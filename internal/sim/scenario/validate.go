@@ -209,6 +209,9 @@ func (s *Scenario) validateClients() error {
 
 func (s *Scenario) validateNetwork() error {
 	n := &s.Network
+	if n.Announced && len(n.Zones) == 0 {
+		return fmt.Errorf("network.announced: without network.zones there is nothing to tell: all servers are as far")
+	}
 	known := s.zones()
 	seen := map[[2]string]bool{}
 	for i, z := range n.Zones {

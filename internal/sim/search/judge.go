@@ -1,7 +1,6 @@
 package search
 
 import (
-	"math"
 	"slices"
 
 	"github.com/evenkeel/evenkeel/internal/sim"
@@ -26,8 +25,11 @@ var (
 		{name: "error_pct", allowed: 0.05, errors: true, of: (*sim.Result).ErrorPercent},
 	}
 	// goodput is turned around, so that more is worse as for the others.
-	goodput = []measure{{name: "goodput", allowed: 1.02, of: func(r *sim.Result) float64 { return 1 / r.Goodput() }}}
+	goodput = []measure{{name: "goodput", allowed: 1.02, of: func(r *sim.Result) float64 { return 1 / max(r.Goodput(), least(r)) }}}
 )
+
+// least stands for a goodput of none, which has no ratio to others: half an answer.
+func least(r *sim.Result) float64 { return 0.5 / r.Span.Seconds() }
 
 func quantile(q float64) func(*sim.Result) float64 {
 	return func(r *sim.Result) float64 { return r.All.Quantile(q) / float64(r.Unit) }
@@ -89,5 +91,5 @@ func (m *measure) suspicious(c Comparison) bool { return c.Value > m.allowed }
 
 // loses tells whether it is one.
 func (m *measure) loses(c Comparison) bool {
-	return c.Value > m.allowed && (m.errors || c.CI[0] > 1) && !math.IsInf(c.Value, 0)
+	return c.Value > m.allowed && (m.errors || c.CI[0] > 1)
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/internal/sim"
 	"github.com/evenkeel/evenkeel/internal/sim/policy"
 	"github.com/evenkeel/evenkeel/internal/sim/scenario"
 )
@@ -197,5 +198,21 @@ func TestEachPeerIsComparedWithThatOfOursThatKnowsNoMoreThanNeedBe(t *testing.T)
 	want = map[string]string{"prequal": "choice_of_two_probing", "round_robin": "choice_of_two_probing"}
 	if got := compared("prequal,choice_of_two_probing,round_robin"); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// Nothing is worse than no answer at all, though it has no ratio to anything.
+func TestNoAnswerAtAllIsALoss(t *testing.T) {
+	none, some := make([]*sim.Result, look), make([]*sim.Result, look)
+	for i := range look {
+		none[i], some[i] = &sim.Result{Span: time.Second}, &sim.Result{Span: time.Second}
+		some[i].Answers.Add(int64(time.Millisecond))
+	}
+	m := &goodput[0]
+	if c := m.compare(none, some); !m.loses(c) {
+		t.Errorf("no answers beside one are no loss: %+v", c)
+	}
+	if c := m.compare(none, none); m.loses(c) {
+		t.Errorf("no answers beside none are a loss: %+v", c)
 	}
 }
