@@ -235,6 +235,20 @@ func entityTags(header []string) []string {
 	return tags
 }
 
+// readConditions takes the state that the caller asks for, and refuses what would
+// be a promise that nobody keeps: that nothing is there yet, or that only a part of
+// it is replaced (RFC 9110, sections 13.1.2 and 14.5).
+func (x *exchange) readConditions() *problem.Problem {
+	h, method := x.request.Header, x.request.Method
+	switch {
+	case len(h["If-None-Match"]) > 0 && method != http.MethodGet && method != http.MethodHead:
+		return badHeader("If-None-Match", "only GET and HEAD can be made conditional by it")
+	case len(h["Content-Range"]) > 0:
+		return badHeader("Content-Range", "a body is taken as a whole only")
+	}
+	return x.readIfMatch()
+}
+
 // readIfMatch takes the state that the caller asks for. A method whose request
 // has no field for it cannot keep the promise, so it is refused.
 func (x *exchange) readIfMatch() *problem.Problem {

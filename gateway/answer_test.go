@@ -93,6 +93,38 @@ func TestIfMatchBecomesTheEtagOfTheRequest(t *testing.T) {
 	d.do("POST", "/v1/shelves/1/books/2:rate", `{"stars":3}`, header("If-Match", `"v1"`)).wantProblem(400, "INVALID_ARGUMENT")
 }
 
+// TestWhatNobodyKeepsIsNotPromised: to ignore one of these would overwrite what a
+// caller meant to keep.
+func TestWhatNobodyKeepsIsNotPromised(t *testing.T) {
+	const note, file = "/v1/shelves/1/books/2/notes/7", "/v1/files/a"
+	d := newDoor(t, nil)
+	text := header("Content-Type", "text/plain")
+	for _, c := range []struct {
+		method, target, body, name, value string
+	}{
+		{"PUT", file, "new", "If-None-Match", "*"},
+		{"POST", file, "new", "If-None-Match", `"v1"`},
+		{"PATCH", note, `{"text":"x"}`, "If-None-Match", "*"},
+		{"DELETE", note, "", "If-None-Match", `"v1"`},
+		{"PUT", file, "ne", "Content-Range", "bytes 0-1/3"},
+		{"PATCH", note, `{"text":"x"}`, "Content-Range", "bytes 0-1/3"},
+	} {
+		changes := []with{header(c.name, c.value)}
+		if c.target == file {
+			changes = append(changes, text)
+		}
+		p := d.do(c.method, c.target, c.body, changes...).wantProblem(400, "INVALID_ARGUMENT")
+		if !strings.Contains(p.Detail, c.name) {
+			t.Errorf("%s %s with %s: %s", c.method, c.target, c.name, p.Detail)
+		}
+	}
+	if n := d.books.callCount(); n != 0 {
+		t.Errorf("the backend was called %d times", n)
+	}
+	d.do("PUT", file, "new", text).want(200)
+	d.do("GET", "/v1/books", "", header("If-None-Match", `"v1"`)).want(200) // has no tag
+}
+
 func TestQuotedTagsKeepTheirQuotes(t *testing.T) {
 	d := newDoor(t, func(c *gateway.Config) { c.QuotedETags = true })
 	d.do("PATCH", "/v1/shelves/1/books/2/notes/7", `{"text":"x"}`, header("If-Match", `"v1"`)).want(412)

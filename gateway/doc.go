@@ -43,6 +43,7 @@
 //     mounted with a limiter. See package overload.
 //  8. Accept must be met (406), every query parameter be known, settable and
 //     valid (400), If-Match be one tag that the request has a field for (400),
+//     If-None-Match be on a GET (400), Content-Range not be there (400),
 //     Grpc-Timeout be a timeout (400).
 //  9. The body is read: only where the method takes one, as application/json
 //     (415), plain or gzip, below a size before and after inflating (413), in

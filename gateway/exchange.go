@@ -119,7 +119,7 @@ func (x *exchange) prepare() *problem.Problem {
 		return p
 	}
 	for _, step := range []func() *problem.Problem{
-		x.letIn, x.refuseForms, x.authorize, x.admit, x.shed, x.parseQuery, x.negotiate, x.checkPath, x.checkQuery, x.readIfMatch, x.readLastEventID,
+		x.letIn, x.refuseForms, x.authorize, x.admit, x.shed, x.parseQuery, x.negotiate, x.checkPath, x.checkQuery, x.readConditions, x.readLastEventID,
 	} {
 		if p := step(); p != nil {
 			return p

@@ -160,7 +160,7 @@ func (e *explainer) explain() {
 		{"accept", "the answer must have a form that the caller takes", x.negotiate},
 		{"path", "values must be UTF-8", x.checkPath},
 		{"parameters", e.parameters(), x.checkQuery},
-		{"conditions", "If-Match and Last-Event-ID must be well-formed", e.conditions},
+		{"conditions", "If-Match and Last-Event-ID must be well-formed, If-None-Match on GET only, Content-Range not there", e.conditions},
 		{"timeout", timeoutRule(e.told.Route.Timeout), x.readTimeout},
 		{"body", e.body(), x.readBody},
 	}
@@ -282,7 +282,7 @@ func (e *explainer) parameters() string {
 }
 
 func (e *explainer) conditions() *problem.Problem {
-	if p := e.x.readIfMatch(); p != nil {
+	if p := e.x.readConditions(); p != nil {
 		return p
 	}
 	return e.x.readLastEventID()
