@@ -88,7 +88,8 @@ type Config struct {
 	UnencryptedHTTP2 bool
 
 	// CORS lets web pages of other origins in. Default nil: browsers keep them
-	// out. What it answers itself leaves no record.
+	// out, and what they send without asking, such as forms, is answered 403. What
+	// CORS answers itself leaves no record.
 	CORS *cors.Policy
 
 	// Compress makes answers smaller for callers that accept it. Default nil:
