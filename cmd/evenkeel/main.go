@@ -68,7 +68,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, new(*mesh.UsageError)) {
 		return 2
 	}
-	if errors.Is(err, comparecmd.ErrInterrupted) {
+	if errors.Is(err, comparecmd.ErrInterrupted) || errors.Is(err, simcmd.ErrInterrupted) {
 		return 130
 	}
 	return 1

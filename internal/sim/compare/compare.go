@@ -85,7 +85,8 @@ type cell struct {
 }
 
 // Run compares. The rows are in the order of the scenarios and, within, of the
-// policies.
+// policies. When the context ends it returns those of the scenarios that were done,
+// and the error.
 func Run(ctx context.Context, scenarios []*scenario.Scenario, policies []policy.Named, o Options) ([]Row, error) {
 	if o.Seeds == 0 {
 		o.Seeds = 5
@@ -100,26 +101,39 @@ func Run(ctx context.Context, scenarios []*scenario.Scenario, policies []policy.
 	if err != nil {
 		return nil, err
 	}
-	if err := runAll(ctx, cells, o); err != nil {
-		return nil, err
-	}
-	for _, c := range cells {
-		for _, r := range c.results {
-			if r.Requests == 0 {
-				return nil, fmt.Errorf("%s: no call came in the %v that were measured: it must be longer, or have more calls", c.scenario.Name, r.Span)
-			}
-		}
-	}
+	failure := runAll(ctx, cells, o)
 	var rows []Row
 	for len(cells) > 0 {
 		n := 1
 		for n < len(cells) && cells[n].scenario == cells[0].scenario {
 			n++
 		}
-		rows = append(rows, rowsOf(cells[:n])...)
+		done, err := complete(cells[:n])
+		if err != nil {
+			return nil, err
+		}
+		if done {
+			rows = append(rows, rowsOf(cells[:n])...)
+		}
 		cells = cells[n:]
 	}
-	return rows, nil
+	return rows, failure
+}
+
+// complete tells whether all runs of a scenario were done. It is an error if one had no
+// calls, of which there is nothing to say.
+func complete(cells []*cell) (bool, error) {
+	for _, c := range cells {
+		for _, r := range c.results {
+			if r == nil {
+				return false, nil
+			}
+			if r.Requests == 0 {
+				return false, fmt.Errorf("%s: no call came in the %v that were measured: it must be longer, or have more calls", c.scenario.Name, r.Span)
+			}
+		}
+	}
+	return true, nil
 }
 
 // lay lists what is to be run: what was asked for, and the oracles.

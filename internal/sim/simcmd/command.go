@@ -195,23 +195,33 @@ func (c *Command) Run(k *kong.Kong) error {
 	}
 	rows, err := compare.Run(ctx, c.scenarios, c.policies, options)
 	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted before all runs were done")
+		err = fmt.Errorf("%w: only the scenarios that were done are shown", ErrInterrupted)
+		if len(rows) == 0 {
+			err = fmt.Errorf("%w before a scenario was done", ErrInterrupted)
+		}
 	}
-	if err != nil {
+	if len(rows) == 0 && err != nil {
 		return err
 	}
 	if c.Plot != "" {
-		if err := chart.Write(c.Plot, rows); err != nil {
-			return err
-		}
+		err = errors.Join(err, chart.Write(c.Plot, rows))
 	}
+	p.clear()
+	return errors.Join(c.write(k.Stdout, rows), err)
+}
+
+// ErrInterrupted is in the error when the user ends it early. A program that an
+// interrupt ends exits with 130, as shells expect.
+var ErrInterrupted = errors.New("interrupted")
+
+func (c *Command) write(w io.Writer, rows []compare.Row) error {
 	switch c.Format {
 	case "json":
-		return compare.WriteJSON(k.Stdout, rows)
+		return compare.WriteJSON(w, rows)
 	case "csv":
-		return compare.WriteCSV(k.Stdout, rows)
+		return compare.WriteCSV(w, rows)
 	}
-	return compare.WriteTable(k.Stdout, rows)
+	return compare.WriteTable(w, rows)
 }
 
 func list(w io.Writer) error {
