@@ -13,11 +13,11 @@ import (
 // Whatever a scenario is, each call ends once, where it was sent, and each that is measured is
 // counted once; no queue has fewer than none, and no server works more than it can.
 func TestTheBooksOfASimulationBalance(t *testing.T) {
-	peers, err := policy.Select("choice_of_two,choice_of_two_probing,prequal,oracle_jsq", nil)
+	peers, err := policy.Select("all", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	draws := 40
+	draws := 48
 	if raceEnabled {
 		draws = 2
 	}
