@@ -1,8 +1,10 @@
 package gateway_test
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/evenkeel/evenkeel/gateway"
 )
@@ -165,4 +168,69 @@ func drainWithAStream(t *testing.T, over, accept, end string, delay time.Duratio
 	}
 	r.client.CloseIdleConnections()
 	time.Sleep(time.Second) // net/http lingers; in fake time
+}
+
+// TestAServerOfOnesOwnIsDrainedToo: without Drain its Shutdown would wait for
+// streams, and nobody in front of it would know.
+func TestAServerOfOnesOwnIsDrainedToo(t *testing.T) {
+	needsNetwork(t)
+	synctest.Test(t, func(t *testing.T) {
+		d := newDoor(t, func(c *gateway.Config) { c.Drain.Delay = 5 * time.Second })
+		listener := bufconn.Listen(1 << 13)
+		server := &http.Server{Handler: d}
+		done := make(chan error, 1)
+		go func() { done <- server.Serve(listener) }()
+		client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return listener.DialContext(ctx) }}}
+		defer client.CloseIdleConnections()
+		status := func(target string) (int, bool) {
+			resp, err := client.Get("http://door" + target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp.Body.Close()
+			return resp.StatusCode, resp.Close
+		}
+		status("/readyz") // asks it to connect
+		synctest.Wait()
+		if got, _ := status("/readyz"); got != 200 || d.Draining() {
+			t.Fatalf("not ready: %d", got)
+		}
+		stream, err := client.Get("http://door/v1/books:watch?count=1&linger=true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stream.Body.Close()
+
+		start := time.Now()
+		drained := make(chan struct{})
+		go func() { d.Drain(t.Context()); close(drained) }()
+		synctest.Wait()
+		if got, _ := status("/readyz"); got != 503 || !d.Draining() {
+			t.Errorf("ready while draining: %d", got)
+		}
+		if got, leaves := status("/v1/books"); got != 200 || !leaves {
+			t.Errorf("while draining: %d, the caller is asked to leave: %v", got, leaves)
+		}
+		<-drained
+		if waited := time.Since(start); waited != 5*time.Second {
+			t.Errorf("it took %v", waited)
+		}
+		body, err := io.ReadAll(stream.Body)
+		if err != nil || !strings.Contains(string(body), `{"error":{`) {
+			t.Errorf("the stream ends with %q, %v", body, err)
+		}
+		if err := server.Shutdown(t.Context()); err != nil || time.Since(start) > 6*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		<-done
+
+		// One who cannot wait does not.
+		over, cancel := context.WithCancel(t.Context())
+		cancel()
+		start = time.Now()
+		d.Drain(over)
+		if time.Since(start) > 0 {
+			t.Errorf("it took %v", time.Since(start))
+		}
+	})
 }

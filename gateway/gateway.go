@@ -89,7 +89,7 @@ func (g *Gateway) Config() Config { return g.config }
 // ServeHTTP answers a request. It may be used in a server other than the one of
 // [Gateway.Serve]; that server's limits on headers, connections and idle time
 // hold then, and a WriteTimeout of its is replaced by Timeouts.Write for each
-// write.
+// write. Before that server ends, call [Gateway.Drain].
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) { g.handler.ServeHTTP(w, r) }
 
 // The values of headers that each answer has. They are shared, and full: who

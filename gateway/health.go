@@ -60,7 +60,8 @@ func (g *Gateway) Ready(ctx context.Context) error {
 	return g.notReady(ctx)
 }
 
-// Draining reports whether g is about to end: [Gateway.Serve]'s context is done.
+// Draining reports whether g is about to end: [Gateway.Serve]'s context is done, or
+// [Gateway.Drain] was called.
 func (g *Gateway) Draining() bool { return g.draining.Load() }
 
 // notReady returns why requests should be sent elsewhere, or nil.

@@ -47,10 +47,33 @@ func serveOn(server *http.Server, listener *connections) error {
 	return server.Serve(listener)
 }
 
-func (g *Gateway) drain(server *http.Server, failed <-chan error) error {
+// Drain is the beginning of the end for a g that is the handler of a server of
+// one's own; [Gateway.Serve] does it itself. For Drain.Delay, or until ctx is done,
+// g answers 503 at ReadyPath and asks callers to leave, while it goes on to serve;
+// then it ends streams and returns. What is left to do is the server's, such as
+// [http.Server.Shutdown]. g is not ready again.
+func (g *Gateway) Drain(ctx context.Context) {
+	g.beginDrain()
+	defer g.endStreams()
+	if g.config.Drain.Delay <= 0 {
+		return
+	}
+	timer := time.NewTimer(g.config.Drain.Delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func (g *Gateway) beginDrain() {
 	g.draining.Store(true)
 	g.config.Logger.LogAttrs(context.Background(), slog.LevelInfo, "gateway: draining: not ready, but serves on for the delay, then finishes what is in flight",
 		slog.Duration("delay", g.config.Drain.Delay), slog.Duration("timeout", g.config.Drain.Timeout))
+}
+
+func (g *Gateway) drain(server *http.Server, failed <-chan error) error {
+	g.beginDrain()
 	if g.config.Drain.Delay > 0 {
 		timer := time.NewTimer(g.config.Drain.Delay)
 		defer timer.Stop()
