@@ -98,7 +98,11 @@ func (x *exchange) checkMediaType() *problem.Problem {
 	}
 	p := checkContentType(x.request.Header, x.binding.bodyTypes()...)
 	if p != nil {
-		x.writer.Header().Set("Accept", strings.Join(x.binding.bodyTypes(), ", "))
+		types := strings.Join(x.binding.bodyTypes(), ", ")
+		x.writer.Header().Set("Accept", types)
+		if x.request.Method == http.MethodPatch {
+			x.writer.Header().Set("Accept-Patch", types) // RFC 5789, section 2.2
+		}
 	}
 	return p
 }

@@ -147,7 +147,7 @@
 // # Sources
 //
 // google/api/http.proto for routes; AIP-134 and AIP-154 for updates and tags;
-// RFC 9110 for methods, media types, conditions and authentication challenges;
+// RFC 9110 and, for PATCH, RFC 5789 for methods, media types, conditions and authentication challenges;
 // the HTML standard for server-sent events; RFC 9457 for problems; RFC 6750 for bearer tokens;
 // the gRPC protocol for Grpc-Timeout.
 package gateway

@@ -161,6 +161,9 @@ func (x *exchange) findRoute() *problem.Problem {
 	slices.Sort(allow)
 	x.writer.Header().Set("Allow", strings.Join(slices.Compact(allow), ", "))
 	if x.request.Method == http.MethodOptions {
+		if patch := tree.Match(http.MethodPatch, path, escaped); patch.Found && patch.Value.hasBody() && !patch.Value.bodyIsMedia {
+			x.writer.Header().Set("Accept-Patch", strings.Join(patch.Value.bodyTypes(), ", ")) // RFC 5789, section 3.1
+		}
 		return nil
 	}
 	return problem.New(http.StatusMethodNotAllowed, codes.Unimplemented, "the path does not have this method; Allow names those that it has")

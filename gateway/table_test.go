@@ -80,6 +80,13 @@ func TestOptionsIsAnswered(t *testing.T) {
 	if got := a.header.Get("Allow"); got != "GET, HEAD, OPTIONS, POST" {
 		t.Errorf("Allow %q", got)
 	}
+	if got, there := a.header["Accept-Patch"]; there {
+		t.Errorf("Accept-Patch %q", got)
+	}
+	a = d.do("OPTIONS", "/v1/shelves/1/books/2", "").want(http.StatusNoContent)
+	if got := a.header.Get("Accept-Patch"); got != "application/json" {
+		t.Errorf("Accept-Patch %q", got)
+	}
 	d.do("OPTIONS", "/v1/nothing", "").wantProblem(http.StatusNotFound, "NOT_FOUND")
 }
 
@@ -260,6 +267,13 @@ func TestOnlyJSONBodiesAreTaken(t *testing.T) {
 		a.wantProblem(http.StatusUnsupportedMediaType, "INVALID_ARGUMENT")
 		if a.header.Get("Accept") != "application/json" {
 			t.Errorf("%s: Accept %q", contentType, a.header.Get("Accept"))
+		}
+	}
+	// A PATCH is neither of these: a map is not merged, but set.
+	for _, contentType := range []string{"application/json-patch+json", "application/merge-patch+json"} {
+		a := d.do("PATCH", "/v1/shelves/1/books/2", `{}`, bearer(token(t, "ann")), header("Content-Type", contentType)).want(415)
+		if got := a.header.Get("Accept-Patch"); got != "application/json" {
+			t.Errorf("Accept-Patch %q", got)
 		}
 	}
 	d.do("POST", "/v1/echo", `{}`, header("Content-Type", "application/json"), header("Content-Type", "application/json")).want(415)

@@ -137,6 +137,25 @@ func TestWhatIsUnsafeOrWithoutEffectIsRefusedByField(t *testing.T) {
 
 // Whatever origin is sent, it is let in only if its host is the one that was
 // named or below it, and its scheme and port are the same.
+func TestPolicyTellsWhoIsAllowed(t *testing.T) {
+	named, err := cors.New(cors.Config{Origins: []string{"https://app.example.com", "https://*.partner.example"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := cors.New(cors.Config{Origins: []string{"*"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for origin, want := range map[string][2]bool{
+		"https://app.example.com": {true, true}, "https://a.partner.example": {true, true},
+		"https://evil.example": {false, true}, "null": {false, true}, "https://app.example.com.evil.example": {false, true}, "": {false, false},
+	} {
+		if got := [2]bool{named.Allows(origin), all.Allows(origin)}; got != want {
+			t.Errorf("%q: %v, want %v", origin, got, want)
+		}
+	}
+}
+
 func FuzzOrigin(f *testing.F) {
 	for _, seed := range []string{"https://a.example.com", "https://x.example.com:1", "https://evil/.example.com", "https://example.com", "https://a%2e.example.com"} {
 		f.Add(seed)
