@@ -113,6 +113,9 @@ type Decision struct {
 	// SpareCalls are added to every queue: as many as a server works on at once, as
 	// far as the fleet is idle. They are multiplied by CertainPerRequestMs.
 	SpareCalls float64 `json:"spareCalls"`
+	// SpeedCountedPercent is which part of the difference between a server's usual time for a
+	// request and the typical one counts, as logarithms: 75 while there is room, 20 in a full fleet.
+	SpeedCountedPercent float64 `json:"speedCountedPercent"`
 	// FiltersIgnored: the thresholds would have left too few endpoints, so that
 	// none was passed over by them (see Config.PanicThreshold).
 	FiltersIgnored bool `json:"filtersIgnored"`
@@ -147,7 +150,7 @@ const (
 
 // Candidate is an endpoint that was looked at, and its cost taken apart:
 //
-//	costMs = max(perRequestMs x (queueCalls + 1 + unseenCalls) + certainPerRequestMs x spareCalls, silenceMs) x errorPenaltyFactor + distanceCostMs
+//	costMs = max(perRequestMs x (queueCalls + 1 + unseenCalls) + certainPerRequestMs x spareCalls, unusualSilenceMs) x errorPenaltyFactor + distanceCostMs
 //
 // where all but the distance is divided by the weight if WeightApplied says so.
 type Candidate struct {
@@ -190,6 +193,9 @@ type Candidate struct {
 	ReportByProbe         bool     `json:"reportByProbe,omitempty"` // the report was the answer to a probe
 
 	SilenceMs float64 `json:"silenceMs"` // for how long calls have waited with none answered
+	// UnusualSilenceMs is by how much that is longer than may be: six times what it takes
+	// on average until one of the calls in flight is answered.
+	UnusualSilenceMs float64 `json:"unusualSilenceMs"`
 
 	OwnErrorRatePercent      float64 `json:"ownErrorRatePercent"`
 	ReportedErrorRatePercent float64 `json:"reportedErrorRatePercent"`
@@ -202,7 +208,7 @@ type Candidate struct {
 func (p *picker) decision(x *choice.Explanation, method string) *Decision {
 	d := &Decision{
 		Time: time.Now(), Target: p.policy.target, Method: method,
-		ReadyEndpoints: x.Ready, TypicalPerRequestMs: x.Typical / 1e6, SpareCalls: x.Spare, FiltersIgnored: x.FiltersIgnored,
+		ReadyEndpoints: x.Ready, TypicalPerRequestMs: x.Typical / 1e6, SpareCalls: x.Spare, SpeedCountedPercent: 100 * x.Counted, FiltersIgnored: x.FiltersIgnored,
 		Candidates: make([]Candidate, len(x.Looks)),
 	}
 	for i := range x.Looks {
@@ -260,6 +266,7 @@ func candidate(l *choice.Look) Candidate {
 		OwnAtReportCalls: l.OwnThen, UtilizationPercent: known(l.Utilization, 100),
 		ReportAgeMs: known(float64(l.ReportAge), 1e-6), ReportKnownPercent: 100 * l.Reported, ReportByProbe: l.Probed,
 		SilenceMs:           float64(l.Silence) / 1e6,
+		UnusualSilenceMs:    l.UnusualSilence / 1e6,
 		OwnErrorRatePercent: 100 * l.ErrorRate, ReportedErrorRatePercent: 100 * l.ReportedErrorRate,
 		ErrorPenaltyFactor: l.ErrorPenalty,
 		WeightPercent:      100 * l.Weight, WeightApplied: l.Weighed,

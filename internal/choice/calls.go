@@ -275,38 +275,41 @@ func (o *observation) add(logLatency, logQueue, n, known float64) {
 // about few requests, as where they take seconds, both count. Where few
 // requests are behind it, or it differs from what is typical by little, it is
 // taken to be chance: servers of a fleet are alike more often than not.
+//
+// What is certain is what the account alone says, if there is one: by what is observed, a
+// server that has more to do takes less for each, as long as workers of it are idle.
 func (e *Endpoint) combine(o *outlook) {
-	logPerRequest, ok := e.capacity.logPerRequest(&e.group.curve, o)
-	requests := e.capacity.requests()
+	account, ok := e.capacity.logPerRequest(&e.group.curve, o)
+	about := e.capacity.requests()
 	e.perRequestFrom = FromCapacity
-	if seen := &e.observed; !ok {
+	seen := &e.observed
+	if !ok {
 		if seen.logLatency.samples == 0 {
 			return
 		}
-		logPerRequest, requests = seen.logLatency.value-seen.logQueue.value, seen.logLatency.samples
+		account, about = seen.logLatency.value-seen.logQueue.value, seen.logLatency.samples
 		e.perRequestFrom = FromCalls
-	} else if n := seen.logLatency.samples * o.fade(seen.at) * fewRequests / (fewRequests + requests); n > 0 {
-		all := requests + n
-		logPerRequest += (seen.logLatency.value - seen.logQueue.value - logPerRequest) * n / all
-		requests = all
 	}
-	logPerRequest = max(min(logPerRequest, logLongest), -logLongest)
+	account = max(min(account, logLongest), -logLongest)
+	logPerRequest, requests := account, about
+	if n := seen.logLatency.samples * o.fade(seen.at) * fewRequests / (fewRequests + about); ok && n > 0 {
+		requests += n
+		logPerRequest += (seen.logLatency.value - seen.logQueue.value - account) * n / requests
+	}
 	prior := e.group.suppose(logPerRequest)
-	d := logPerRequest - prior
-	d2 := d * d * requests
-	e.logPerRequest = prior + d*d2/(d2+chance)
-	e.known.perRequest = float32(exp(prior + counted*(e.logPerRequest-prior)))
-	d = e.logPerRequest - prior
-	d2 = d * d * requests
-	e.known.certain = float32(exp(prior + counted*d*d2/(d2+doubtful*chance)))
+	e.pace.learn(o.now, prior+heeded(logPerRequest-prior, requests, chance))
+	e.known.logActual = float32(e.pace.log)
+	e.known.perRequest = float32(exp(prior + e.pace.difference(prior, o.counted)))
+	e.known.certain = float32(exp(prior + o.counted*heeded(account-prior, about, doubtful*chance)))
 	e.known.perRequestAt = o.now
 }
 
-// counted is the part of the difference between a server's per-request time and what
-// is typical, as logarithms, that counts. Of several workers some are often idle, and
-// a call that finds one there waits for no other, however slow they are: the line
-// from the queue to the latency overstates what a slow server's queue costs.
-const counted = 0.75
+// heeded is what is left of a difference between logarithms that so many requests are behind,
+// of which each may say wrong by the root of chance.
+func heeded(difference, requests, chance float64) float64 {
+	square := difference * difference * requests
+	return difference * square / (square + chance)
+}
 
 // chance is the square of by how much, as a logarithm, one request says wrong
 // what its server takes for it.
@@ -330,7 +333,7 @@ func (e *Endpoint) expectQueue(now int64) {
 	}
 	said := e.inFlightMean.value
 	if l := &e.observed.logLatency; l.samples > 0 && e.known.perRequest > 0 {
-		seen := max(exp(l.value-e.logPerRequest)-1, 0)
+		seen := max(exp(l.value-e.pace.log)-1, 0)
 		n := l.samples
 		if age := now - e.observed.at; age > 0 {
 			n /= 1 + float64(age)/observedMemory

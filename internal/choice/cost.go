@@ -9,6 +9,10 @@ const (
 	// errorPenalty is how steeply errors raise the cost: at an error rate of
 	// 5 % it is 1.5 times as high, at 50 % some 11 times.
 	errorPenalty = 10
+	// patience is how many times as long as it takes on average until a call in flight is
+	// answered nothing may be heard before that counts. Of answers that come at random one in
+	// 400 takes as long; where calls differ much more do.
+	patience = 6
 	// maxUtilizationQueue bounds the queue that a utilization near 1 stands for.
 	maxUtilizationQueue = 20
 )
@@ -39,7 +43,7 @@ func (o *outlook) fade(at int64) float64 {
 
 // cost is the time, in nanoseconds, that one more call is expected to take:
 //
-//	max(per-request time x (queue + 1) + certain per-request time x spare, silence) x error penalty
+//	max(per-request time x (queue + 1) + certain per-request time x spare, unusual silence) x error penalty
 //
 // A pick adds to the queue what may have come since it was heard of.
 func (e *Endpoint) cost(o *outlook, f *facts) float64 {
@@ -54,15 +58,21 @@ func (e *Endpoint) cost(o *outlook, f *facts) float64 {
 // made from, where own are this client's calls in flight, and unseen is how many
 // of others may have come.
 func (e *Endpoint) estimate(o *outlook, f *facts, own, unseen float64) (cost, queue float64) {
+	cost, queue = o.expect(f, own, unseen)
+	if own > 0 {
+		// Where nothing was heard for so long, it is likely to be as long again.
+		cost = max(cost, e.unusualSilence(o.now, cost/own))
+	}
+	return cost, queue
+}
+
+// expect is the same for an endpoint that answers.
+func (o *outlook) expect(f *facts, own, unseen float64) (cost, queue float64) {
 	perRequest := o.perRequest(f)
 	queue = o.queue(f, own, perRequest)
 	cost = perRequest * (queue + 1 + unseen)
 	if o.spare > 0 {
 		cost += o.certain(f) * o.spare
-	}
-	if own > 0 {
-		// A call that has waited this long is likely to wait as long again.
-		cost = max(cost, float64(e.silence(o.now)))
 	}
 	return cost, queue
 }
@@ -107,6 +117,12 @@ func (e *Endpoint) silence(now int64) int64 {
 		return 0
 	}
 	return max(now-e.waitingSince.Load(), 0)
+}
+
+// unusualSilence is how much longer calls have waited with none answered, in nanoseconds,
+// than may be where it takes that long on average until one is.
+func (e *Endpoint) unusualSilence(now int64, average float64) float64 {
+	return max(float64(e.silence(now))-patience*average, 0)
 }
 
 // errorRate is the higher of what this client saw and what the server says.

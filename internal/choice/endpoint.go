@@ -54,16 +54,16 @@ type Endpoint struct {
 // knowledge is what was learned of the server that is there now. Of many endpoints most
 // may never be called; they do without.
 type knowledge struct {
-	known         facts
-	window        errorWindow
-	lesson        lesson
-	observed      observation
-	capacity      capacity
-	inFlightMean  mean
-	logPerRequest float64 // of known.perRequest
-	lastReport    Report
-	counts        bool  // its in-flight counts are of the moment, however old the rest is
-	probedAt      int64 // when a report came that a probe asked for
+	known        facts
+	window       errorWindow
+	lesson       lesson
+	observed     observation
+	capacity     capacity
+	inFlightMean mean
+	pace         pace
+	lastReport   Report
+	counts       bool  // its in-flight counts are of the moment, however old the rest is
+	probedAt     int64 // when a report came that a probe asked for
 }
 
 func nothingLearned() knowledge { return knowledge{known: nothingKnown, lesson: lesson{at: longAgo}} }

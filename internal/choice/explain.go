@@ -7,6 +7,7 @@ type Explanation struct {
 	Ready          int     // endpoints to choose from
 	Typical        float64 // the fleet's per-request time
 	Spare          float64 // calls that are added to every queue
+	Counted        float64 // the part of a usual difference in speed that counts, as logarithms
 	FiltersIgnored bool    // they would have left too few endpoints
 	Looks          []Look  // in the order in which they were looked at
 	Winner         int     // an index into Looks
@@ -44,6 +45,7 @@ type Look struct {
 
 	Utilization       float64 // as reported
 	Silence           int64
+	UnusualSilence    float64 // by how much that is longer than to be expected
 	ErrorRate         float64 // that this client saw, as far as it has not faded
 	ReportedErrorRate float64 // the same, as the server says
 	ErrorPenalty      float64 // the factor that they make
@@ -80,7 +82,7 @@ func (f *Fleet) Explain(now int64, random Random) (Choice, *Explanation) {
 
 // fleet notes what is known of the fleet.
 func (x *Explanation) fleet(s *shared) {
-	x.Typical, x.Spare, x.FiltersIgnored = s.prior, s.spare, s.panicking
+	x.Typical, x.Spare, x.Counted, x.FiltersIgnored = s.prior, s.spare, s.counted, s.panicking
 }
 
 // look notes an endpoint that a pick looks at.
@@ -100,6 +102,10 @@ func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, c *candidate, weig
 		ReportedErrorRate: float64(f.reportedErrorRate) * o.fade(f.reportedAt),
 		ErrorPenalty:      penalty(o.errorRate(f)),
 		Weight:            weight, Weighed: weighed,
+	}
+	if own > 0 {
+		answering, _ := o.expect(f, float64(own), c.unseen)
+		l.UnusualSilence = e.unusualSilence(o.now, answering/float64(own))
 	}
 	l.Distance = float64(e.distance.Load())
 	l.ByDistance = o.farther(c)

@@ -54,7 +54,7 @@ func TestAnExplanationAddsUpToTheCost(t *testing.T) {
 			t.Fatalf("%d looked at", len(x.Looks))
 		}
 		for _, l := range x.Looks {
-			want := math.Max(l.PerRequest*(l.Queue+1+l.Unseen)+l.Certain*x.Spare, float64(l.Silence)) * l.ErrorPenalty
+			want := math.Max(l.PerRequest*(l.Queue+1+l.Unseen)+l.Certain*x.Spare, l.UnusualSilence) * l.ErrorPenalty
 			if math.Abs(l.Expected/want-1) > 1e-9 {
 				t.Errorf("expected %v ns, but its parts make %v: %+v", l.Expected, want, l)
 			}

@@ -10,7 +10,8 @@ import (
 type facts struct {
 	perRequest   float32 // ns that one queued request adds to the latency
 	certain      float32 // the same, but what is typical as far as the difference may be chance
-	perRequestAt int64   // of both
+	logActual    float32 // the logarithm of what it is, whatever part of the difference from what is typical counts
+	perRequestAt int64   // of all three
 	inFlightMean float32 // how many are usually there
 
 	// What the server said of itself, all at reportedAt.
@@ -34,7 +35,7 @@ var nothingKnown = facts{utilization: -1, rps: -1, inFlight: -1}
 type published struct {
 	pace       atomic.Uint64 // perRequest and inFlightMean
 	paceAt     atomic.Int64
-	certain    atomic.Uint32
+	certain    atomic.Uint64 // certain and logActual
 	queue      atomic.Uint64 // inFlight and ownThen
 	reportedAt atomic.Int64
 
@@ -63,8 +64,8 @@ func (p *published) store(old, f *facts, window int64) {
 	if age := f.perRequestAt - p.paceAt.Load(); age < 0 || age > window>>paceSlack {
 		p.paceAt.Store(f.perRequestAt)
 	}
-	if f.certain != old.certain {
-		p.certain.Store(math.Float32bits(f.certain))
+	if f.certain != old.certain || f.logActual != old.logActual {
+		p.certain.Store(twoFloats(f.certain, f.logActual))
 	}
 	if f.inFlight != old.inFlight || f.ownThen != old.ownThen {
 		p.queue.Store(twoFloats(f.inFlight, f.ownThen))
@@ -101,7 +102,7 @@ func (p *published) init() {
 // loadCost reads what the cost of an endpoint without errors is computed from.
 func (p *published) loadCost(f *facts) {
 	f.perRequest, f.inFlightMean = floats(p.pace.Load())
-	f.certain = math.Float32frombits(p.certain.Load())
+	f.certain, f.logActual = floats(p.certain.Load())
 	f.perRequestAt = p.paceAt.Load()
 	f.inFlight, f.ownThen = floats(p.queue.Load())
 	f.reportedAt = p.reportedAt.Load()

@@ -49,6 +49,7 @@ type shared struct {
 	ownShare  float64 // of the calls in flight, those that are this client's
 	news      news
 	spare     float64 // calls that are added to every queue
+	counted   float64 // the part of a difference in speed that counts
 	panicking bool    // the filters would leave too few
 	hurried   bool    // answers come so fast that costs do not change between a few of them
 }
@@ -80,7 +81,7 @@ const refreshInterval = int64(100 * time.Millisecond)
 func NewGroup(p Params, histograms bool) *Group {
 	g := &Group{histograms: histograms}
 	g.shared.Store(&shared{
-		weight: 1, ownShare: 1, news: news{memory: presumedMemory},
+		weight: 1, ownShare: 1, counted: mostCounted, news: news{memory: presumedMemory},
 		prior: unknownPerRequest, logPrior: math.Log(unknownPerRequest),
 	})
 	g.SetParams(p)
@@ -114,7 +115,7 @@ func (g *Group) suppose(logPerRequest float64) float64 {
 func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	o := g.outlook(now)
 	g.mu.Lock()
-	c := census{flow: g.flows.flow(), vacancy: vacancy{latency: exp(g.latency.value()) / 1e9}}
+	c := census{flow: g.flows.flow(), vacancy: vacancy{latency: exp(g.latency.value()) / 1e9, logTypical: g.shared.Load().logPrior}}
 	g.mu.Unlock()
 	for _, e := range endpoints {
 		c.count(&o, e)
@@ -136,6 +137,7 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 			s.ownShare = min(own/max(inFlight, 1e-9), 1)
 		}
 		s.spare = g.spare.learn(&c.vacancy)
+		s.counted = counted(g.spare.free)
 		g.flows.learn(&c.flow)
 		s.news.refresh(&c.flow, s.prior, &g.latency, s.ownShare)
 		left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
@@ -177,7 +179,7 @@ func (c *census) count(o *outlook, e *Endpoint) {
 	var f facts
 	e.facts.load(&f)
 	if known := o.fade(f.perRequestAt); known > 0 && f.perRequest > 0 {
-		c.logPerRequest += known * log(float64(f.perRequest))
+		c.logPerRequest += known * float64(f.logActual)
 		c.timed += known
 	}
 	if known := o.fade(f.reportedAt); known > 0 {
@@ -191,7 +193,7 @@ func (c *census) count(o *outlook, e *Endpoint) {
 		c.own += known * own
 		c.heard += known
 	}
-	c.vacancy.count(&f, o.fade(f.reportedAt), o.logPrior, e.group.curve.drain.value())
+	c.vacancy.count(&f, o.fade(f.reportedAt))
 	if e.InProbation() {
 		c.weight += o.params.SlowStartMinWeight // what it will begin with
 	} else {

@@ -272,7 +272,11 @@ func TestSilenceCountsAgainstAnEndpoint(t *testing.T) {
 		o := e.group.outlook(now + after)
 		return e.cost(&o, &facts)
 	}
-	if a, b := cost(sec), cost(40*sec); a < float64(sec) || b < float64(40*sec) {
+	// It takes 20 ms, so that an answer may be out for 120.
+	if at0, soon := cost(0), cost(100*ms); soon > 1.1*at0 {
+		t.Errorf("the cost is %v, and %v after no longer than calls may take", time.Duration(at0), time.Duration(soon))
+	}
+	if a, b := cost(sec), cost(40*sec); a < 0.8*float64(sec) || b < 39.8*float64(sec) {
 		t.Errorf("the cost after 1 s is %v, after 40 s %v: the call may take that long again", time.Duration(a), time.Duration(b))
 	}
 	// The other one is busy, and still better than one that is silent.

@@ -17,9 +17,11 @@ type news struct {
 }
 
 const (
-	// presumedMemory is the memory while it is not known how long requests stay; it is
-	// never longer.
+	// presumedMemory is the memory while it is not known how long requests stay, and what it is
+	// at most, but that it may be ownMemory times that longer as far as the calls are this
+	// client's: others follow the same news.
 	presumedMemory = 6
+	ownMemory      = 3
 	// stays is for how many times as long as a request stays at its server, the
 	// queue there remains like what it was.
 	stays = 1.2
@@ -59,7 +61,7 @@ func (n *news) refresh(f *flow, typical float64, latency *pooled, ownShare float
 		return
 	}
 	stay := exp(f.stay.mean())
-	n.memory = min(stays*stay/typical, presumedMemory)
+	n.memory = min(stays*stay/typical, presumedMemory*(1+ownMemory*ownShare))
 	if latency.count.Load() < fewPooled {
 		return
 	}

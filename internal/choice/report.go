@@ -116,7 +116,7 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 		return // another server: nothing of the old one is left to compare with
 	}
 	old, oldCapacity, oldMean, wasDraining := e.known, e.capacity, e.inFlightMean, e.draining.Load()
-	oldLog, oldReport := e.logPerRequest, e.lastReport
+	oldPace, oldReport := e.pace, e.lastReport
 	before := e.cost(o, &e.known)
 
 	if e.report(o, r, enoughReports) {
@@ -125,7 +125,7 @@ func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	}
 	e.expectQueue(o.now)
 	if e.cost(o, &e.known) < before || (wasDraining && !r.Draining) {
-		e.known, e.capacity, e.inFlightMean, e.logPerRequest = old, oldCapacity, oldMean, oldLog
+		e.known, e.capacity, e.inFlightMean, e.pace = old, oldCapacity, oldMean, oldPace
 		e.lastReport = oldReport // else an answer that says the same would be no news
 		e.draining.Store(wasDraining)
 		e.unsettle()

@@ -12,12 +12,12 @@ func spared(workers, utilization float64) float64 {
 	var s spare
 	last := 0.0
 	for range 2 * enoughVacancies {
-		v := vacancy{latency: workers * perUnit}
+		v := vacancy{latency: workers * perUnit, logTypical: math.Log(perUnit * 1e9)}
 		for range 10 {
 			v.count(&facts{
-				perRequest: perUnit * 1e9, utilization: 0.1, // what it says of that does not matter
+				perRequest: perUnit * 1e9, logActual: float32(v.logTypical), utilization: float32(utilization),
 				rps: float32(utilization / perUnit), inFlightMean: float32(utilization * workers),
-			}, 1, math.Log(perUnit*1e9), 0)
+			}, 1)
 		}
 		last = s.learn(&v)
 	}
@@ -53,8 +53,8 @@ func TestOfServersThatReportNothingNothingIsSpare(t *testing.T) {
 	var s spare
 	var v vacancy
 	silent := nothingKnown
-	silent.perRequest = 1e6
-	v.count(&silent, 1, math.Log(1e6), 0)
+	silent.perRequest, silent.logActual = 1e6, float32(math.Log(1e6))
+	v.count(&silent, 1)
 	if n := s.learn(&v); n != 0 {
 		t.Errorf("%v are spare where nothing is known", n)
 	}

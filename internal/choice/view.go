@@ -52,7 +52,7 @@ func (e *Endpoint) View(now int64) View {
 		v.HeldBack |= Warmup
 	}
 	if s := e.silence(now); s > int64(time.Second) { // and it is that which makes the cost
-		if cost, _ := e.estimate(&o, &f, float64(own), 0); float64(s) >= cost {
+		if cost, _ := o.expect(&f, float64(own), 0); e.unusualSilence(now, cost/float64(own)) >= cost {
 			v.HeldBack |= Silent
 		}
 	}

@@ -41,7 +41,7 @@ func decisions() []*choiceoftwo.Decision {
 	draining.ReportedInFlightCalls = nil
 	frozen := choiceoftwo.Candidate{
 		Endpoint: "movie/2", DrawnFrom: "random", Verdict: choiceoftwo.Lost, CostMs: 21500, PerRequestMs: 12, PerRequestFrom: "typical",
-		QueueFrom: "own in-flight", QueueCalls: 3.4, OwnInFlightCalls: 3, OthersInFlightCalls: 0.4, SilenceMs: 2150,
+		QueueFrom: "own in-flight", QueueCalls: 3.4, OwnInFlightCalls: 3, OthersInFlightCalls: 0.4, SilenceMs: 2150, UnusualSilenceMs: 2120,
 		ErrorPenaltyFactor: 1, WeightPercent: 10, WeightApplied: true,
 	}
 	young := frozen

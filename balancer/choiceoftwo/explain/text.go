@@ -45,8 +45,8 @@ func verdict(c *choiceoftwo.Candidate) string {
 func sum(c *choiceoftwo.Candidate, d *choiceoftwo.Decision) string {
 	s := fmt.Sprintf("%s = ", span(c.CostMs))
 	bySpare := c.CertainPerRequestMs * d.SpareCalls
-	if byQueue := c.PerRequestMs*(c.QueueCalls+c.UnseenCalls+1) + bySpare; c.SilenceMs > byQueue {
-		s += span(c.SilenceMs) + " of silence"
+	if byQueue := c.PerRequestMs*(c.QueueCalls+c.UnseenCalls+1) + bySpare; c.UnusualSilenceMs > byQueue {
+		s += span(c.UnusualSilenceMs) + " of unusual silence"
 	} else {
 		s += fmt.Sprintf("%s per request x (%s queued", span(c.PerRequestMs), count(c.QueueCalls))
 		if c.UnseenCalls > 0 {

@@ -29,16 +29,17 @@ clients: [{count: 5}]
 			if err != nil {
 				t.Fatal(err)
 			}
-			for seed := range uint64(2) {
-				for _, name := range []string{Ours, OursProbing} {
+			for _, name := range []string{Ours, OursProbing} {
+				mine, sum := 0.0, 0.0
+				for seed := range uint64(3) { // of a few seconds, one may be unlucky
 					r := simulate(t, s, model(t, name), sim.Options{Seed: seed})
-					sum := 0.0
+					mine += r.Busy[0]
 					for _, b := range r.Busy {
 						sum += b
 					}
-					if share := r.Busy[0] / sum * 10; share > 2 {
-						t.Errorf("%s, %s times %v or its inverse: the server has %.2f times its fair share", name, field, factor, share)
-					}
+				}
+				if share := mine / sum * 10; share > 2 {
+					t.Errorf("%s, %s times %v or its inverse: the server has %.2f times its fair share", name, field, factor, share)
 				}
 			}
 		}
