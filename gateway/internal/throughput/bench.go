@@ -161,7 +161,7 @@ func (b *bench) compareAnswers() error {
 	for _, verb := range verbs {
 		var first map[string]any
 		for _, d := range b.doors {
-			result, _, err := b.apply(d, b.task(d, verb, 0, 20*time.Millisecond))
+			result, _, err := b.apply(d, verb, 0, 0, 20*time.Millisecond)
 			if err != nil {
 				return err
 			}
@@ -191,15 +191,9 @@ func (b *bench) compareAnswers() error {
 // used is what was used while a load was applied.
 type used struct{ door, backend time.Duration }
 
-// task is to send a door as many requests as it answers.
-func (b *bench) task(d *door, verb string, warmup, duration time.Duration) loader.Task {
-	return loader.Task{
-		Address: d.process.Address, Requests: b.requests(d, verb), Connections: b.Connections, Warmup: warmup, Duration: duration,
-	}
-}
-
-// apply applies a load to a door.
-func (b *bench) apply(d *door, task loader.Task) (loader.Result, used, error) {
+// apply applies a load to a door: rate requests a second, or if that is 0 as many as
+// it answers.
+func (b *bench) apply(d *door, verb string, rate float64, warmup, duration time.Duration) (loader.Result, used, error) {
 	var (
 		event  loader.Event
 		result loader.Result
@@ -209,7 +203,10 @@ func (b *bench) apply(d *door, task loader.Task) (loader.Result, used, error) {
 	ask := func(usage *[2]child.Usage) error {
 		return errors.Join(d.process.Ask(child.Question{}, &usage[0]), b.backend.Ask(child.Question{}, &usage[1]))
 	}
-	err := b.load.Ask(task, &event)
+	err := b.load.Ask(loader.Task{
+		Address: d.process.Address, Requests: b.requests(d, verb), Connections: b.Connections,
+		Rate: rate, Warmup: warmup, Duration: duration,
+	}, &event)
 	if err == nil {
 		err = ask(&before)
 	}
@@ -229,10 +226,10 @@ func (b *bench) apply(d *door, task loader.Task) (loader.Result, used, error) {
 		err = errors.New(result.Failed)
 	}
 	if err != nil {
-		return result, used{}, fmt.Errorf("%s: %w", d.name, err)
+		return result, used{}, fmt.Errorf("%s %s: %w", d.name, verb, err)
 	}
 	if result.Requests == 0 {
-		return result, used{}, fmt.Errorf("%s: not one request was answered in %v", d.name, task.Duration)
+		return result, used{}, fmt.Errorf("%s %s: not one request was answered in %v", d.name, verb, duration)
 	}
 	return result, used{door: after[0].CPU - before[0].CPU, backend: after[1].CPU - before[1].CPU}, nil
 }
@@ -259,7 +256,7 @@ func (b *bench) measureAll(number int) error {
 	for _, verb := range verbs {
 		for _, i := range order {
 			d := b.doors[i]
-			result, cost, err := b.apply(d, b.task(d, verb, b.Warmup, b.Slice))
+			result, cost, err := b.apply(d, verb, 0, b.Warmup, b.Slice)
 			if err != nil {
 				return err
 			}
@@ -295,9 +292,7 @@ func (b *bench) measurePaced(number int, verb string, order []int) error {
 	}
 	for _, i := range order {
 		d := b.doors[i]
-		task := b.task(d, verb, b.Warmup, b.Slice)
-		task.Rate = b.Paced * of[stock].PerSecond
-		result, _, err := b.apply(d, task)
+		result, _, err := b.apply(d, verb, b.Paced*of[stock].PerSecond, b.Warmup, b.Slice)
 		if err != nil {
 			return err
 		}
@@ -318,7 +313,7 @@ func (b *bench) profile() error {
 			if err := d.process.Ask(child.Question{Profile: filepath.Join(b.Profiles, name)}, &usage); err != nil {
 				return err
 			}
-			if _, _, err := b.apply(d, b.task(d, verb, 0, 5*time.Second)); err != nil {
+			if _, _, err := b.apply(d, verb, 0, 0, 5*time.Second); err != nil {
 				return err
 			}
 			if err := d.process.Ask(child.Question{Profile: "-"}, &usage); err != nil {
