@@ -115,7 +115,7 @@ func (g *Group) suppose(logPerRequest float64) float64 {
 func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	o := g.outlook(now)
 	g.mu.Lock()
-	c := census{flow: g.flows.flow(), vacancy: vacancy{latency: exp(g.latency.value()) / 1e9, logTypical: g.shared.Load().logPrior}}
+	c := census{flow: g.flows.flow(), vacancy: vacancy{latency: exp(g.latency.value()) / 1e9, logTypical: o.logPrior}}
 	g.mu.Unlock()
 	for _, e := range endpoints {
 		c.count(&o, e)
