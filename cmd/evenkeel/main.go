@@ -22,6 +22,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/examples/mesh"
 	"github.com/evenkeel/evenkeel/internal/compare/comparecmd"
+	"github.com/evenkeel/evenkeel/internal/interrupt"
 	"github.com/evenkeel/evenkeel/internal/sim/simcmd"
 )
 
@@ -68,7 +69,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	if errors.As(err, new(*mesh.UsageError)) {
 		return 2
 	}
-	if errors.Is(err, comparecmd.ErrInterrupted) || errors.Is(err, simcmd.ErrInterrupted) {
+	if errors.Is(err, interrupt.Err) {
 		return 130
 	}
 	return 1

@@ -39,6 +39,15 @@ func Parse(text string) (choiceoftwo.Config, error) {
 	return c, nil
 }
 
+// CheckUsed refuses a config on a command line where the policy is not among those
+// that are compared.
+func CheckUsed(config string, among bool) error {
+	if config == "" || among {
+		return nil
+	}
+	return fmt.Errorf("--config is that of %s, which is not among --policy: leave it out", choiceoftwo.Name)
+}
+
 // unknown is the path of a field that was given and not understood, or "".
 func unknown(path string, given, understood map[string]any) string {
 	for _, name := range slices.Sorted(maps.Keys(given)) {

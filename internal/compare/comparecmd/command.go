@@ -3,14 +3,11 @@
 package comparecmd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -19,6 +16,8 @@ import (
 	"github.com/evenkeel/evenkeel/internal/compare"
 	"github.com/evenkeel/evenkeel/internal/compare/backend"
 	"github.com/evenkeel/evenkeel/internal/compare/process"
+	"github.com/evenkeel/evenkeel/internal/interrupt"
+	"github.com/evenkeel/evenkeel/internal/ownconfig"
 )
 
 // Command is `evenkeel compare`, for kong. The program that embeds it must embed
@@ -91,8 +90,9 @@ func (c *Command) Validate() error {
 	if c.policies, err = compare.SelectPolicies(c.Policy, c.Config); err != nil {
 		return err
 	}
-	if c.Config != "" && !slices.ContainsFunc(c.policies, func(p compare.Policy) bool { return p.Name == compare.Reference }) {
-		return fmt.Errorf("--config is that of %s, which is not among --policy: leave it out", compare.Reference)
+	ours := slices.ContainsFunc(c.policies, func(p compare.Policy) bool { return p.Name == compare.Reference })
+	if err := ownconfig.CheckUsed(c.Config, ours); err != nil {
+		return err
 	}
 	if c.scenarios, err = compare.SelectScenarios(c.Scenario); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (c *Command) Run(k *kong.Kong) error {
 	if err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interrupt.Context()
 	defer stop()
 	// A thread more for each would only cost switches between them.
 	env := append(os.Environ(), "GOMAXPROCS=1")
@@ -129,12 +129,7 @@ func (c *Command) Run(k *kong.Kong) error {
 	if errors.Is(err, compare.ErrBusy) {
 		err = fmt.Errorf("%w: try again when it is quieter, or with a higher --max-busy", err)
 	}
-	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("%w: only the rounds that were done are shown", ErrInterrupted)
-		if len(rows) == 0 {
-			err = fmt.Errorf("%w before a round was done", ErrInterrupted)
-		}
-	}
+	err = interrupt.Told(err, "round", len(rows) > 0)
 	if len(rows) == 0 && err != nil {
 		return err
 	}
@@ -166,10 +161,6 @@ func (c *Command) list(w io.Writer) error {
 	}
 	return nil
 }
-
-// ErrInterrupted is in the error when the user ends it early. A program that an
-// interrupt ends exits with 130, as shells expect.
-var ErrInterrupted = errors.New("interrupted")
 
 // BackendCommand is what each of the servers' processes runs.
 type BackendCommand struct{}

@@ -3,21 +3,20 @@
 package simcmd
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
 
+	"github.com/evenkeel/evenkeel/internal/interrupt"
+	"github.com/evenkeel/evenkeel/internal/ownconfig"
 	"github.com/evenkeel/evenkeel/internal/sim/chart"
 	"github.com/evenkeel/evenkeel/internal/sim/compare"
 	"github.com/evenkeel/evenkeel/internal/sim/policy"
@@ -86,8 +85,8 @@ func (c *Command) Validate() error {
 	if c.policies, err = policy.Select(c.Policy, json.RawMessage(c.Config)); err != nil {
 		return err
 	}
-	if c.Config != "" && !slices.ContainsFunc(c.policies, policy.Named.IsOurs) {
-		return fmt.Errorf("--config is that of %s, which is not among --policy: leave it out", policy.Ours)
+	if err := ownconfig.CheckUsed(c.Config, slices.ContainsFunc(c.policies, policy.Named.IsOurs)); err != nil {
+		return err
 	}
 	names := c.Scenario
 	if names == "" && !c.Search {
@@ -172,7 +171,7 @@ func (c *Command) Run(k *kong.Kong) error {
 	if c.List {
 		return list(k.Stdout)
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := interrupt.Context()
 	defer stop()
 	for _, note := range c.notes {
 		fmt.Fprintln(k.Stderr, "note:", note)
@@ -194,12 +193,7 @@ func (c *Command) Run(k *kong.Kong) error {
 		}
 	}
 	rows, err := compare.Run(ctx, c.scenarios, c.policies, options)
-	if errors.Is(err, context.Canceled) {
-		err = fmt.Errorf("%w: only the scenarios that were done are shown", ErrInterrupted)
-		if len(rows) == 0 {
-			err = fmt.Errorf("%w before a scenario was done", ErrInterrupted)
-		}
-	}
+	err = interrupt.Told(err, "scenario", len(rows) > 0)
 	if len(rows) == 0 && err != nil {
 		return err
 	}
@@ -209,10 +203,6 @@ func (c *Command) Run(k *kong.Kong) error {
 	p.clear()
 	return errors.Join(c.write(k.Stdout, rows), err)
 }
-
-// ErrInterrupted is in the error when the user ends it early. A program that an
-// interrupt ends exits with 130, as shells expect.
-var ErrInterrupted = errors.New("interrupted")
 
 func (c *Command) write(w io.Writer, rows []compare.Row) error {
 	switch c.Format {
