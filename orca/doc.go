@@ -27,12 +27,13 @@
 //	eps                      those of them that failed by the server's fault
 //	application_utilization  what [WithUtilization] or [WithQueue] says, if given
 //	named_metrics            [MetricInFlight], [MetricUptime], [MetricDraining] while
-//	                         draining, and those of [WithNamedMetric]
+//	                         draining, those of [WithNamedMetric] and, out of band,
+//	                         [MetricLatency]
 //
 // A unary call's trailers carry the report, and so do a stream's when it ends;
 // a call that fails carries it too. Clients that want it without making calls,
 // or while a stream is open, ask the service that [Reporter.Register] adds. Both
-// say the same.
+// say the same, but for the latency: who makes calls sees what they take.
 //
 // # One window
 //

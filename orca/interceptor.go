@@ -3,6 +3,7 @@ package orca
 import (
 	"context"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -40,11 +41,14 @@ func (r *Reporter) unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 		r.attach(ctx)
 		return resp, err
 	}
-	r.inFlight.Add(1)
+	before, began := r.inFlight.Add(1)-1, time.Now()
 	panicked := true
 	// Deferred, so that a handler that panics below somebody's recovery is not in
 	// flight for ever.
 	defer func() {
+		if err == nil && !panicked {
+			r.took.Add(int(before), time.Since(began))
+		}
 		r.finish(panicked || r.config.faults.has(err))
 		r.attach(ctx)
 	}()

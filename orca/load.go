@@ -25,6 +25,12 @@ const (
 	// MetricDraining is 1 once [Reporter.Drain] has been called, and absent
 	// before.
 	MetricDraining = orcametric.Draining
+
+	// MetricLatency is what unary calls took of late, at this server, that came when
+	// about as many were in flight as now, in seconds: a geometric mean. It is in the
+	// reports that are sent out of band, once a call has succeeded. Of a server that
+	// is idle it is all that tells how fast it is.
+	MetricLatency = orcametric.Latency
 )
 
 // Load is what a report says. As on the wire, 0 stands for unknown too.
@@ -43,6 +49,9 @@ type Load struct {
 	// ApplicationUtilization is what WithUtilization or WithQueue gave; 1 is
 	// full, and it may be more.
 	ApplicationUtilization float64
+	// Latency is what unary calls took of late that came when about as many were in
+	// flight as now.
+	Latency time.Duration
 	// Uptime is the reporter's age.
 	Uptime time.Duration
 	// Draining is true once Drain has been called.
@@ -56,12 +65,15 @@ type Load struct {
 
 // named returns all named metrics that l is sent with.
 func (l Load) named() map[string]float64 {
-	named := make(map[string]float64, len(l.NamedMetrics)+3)
+	named := make(map[string]float64, len(l.NamedMetrics)+4)
 	maps.Copy(named, l.NamedMetrics)
 	named[MetricInFlight] = float64(l.InFlight)
 	named[MetricUptime] = l.Uptime.Seconds()
 	if l.Draining {
 		named[MetricDraining] = 1
+	}
+	if l.Latency > 0 {
+		named[MetricLatency] = l.Latency.Seconds()
 	}
 	return named
 }

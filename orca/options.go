@@ -140,7 +140,7 @@ func (c *config) checkName(name string) error {
 		return fmt.Errorf("orca: WithNamedMetric(%q): the name has %d bytes: at most %d, since it is sent with every answer", name, len(name), maxNameLength)
 	case !utf8.ValidString(name):
 		return fmt.Errorf("orca: WithNamedMetric(%q): the name is not valid UTF-8", name)
-	case name == MetricInFlight || name == MetricUptime || name == MetricDraining:
+	case name == MetricInFlight || name == MetricUptime || name == MetricDraining || name == MetricLatency:
 		return fmt.Errorf("orca: WithNamedMetric(%q): the reporter sends this one itself: choose another name", name)
 	}
 	for _, other := range c.named {

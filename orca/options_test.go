@@ -23,6 +23,8 @@ func TestOptionsThatAreNotRightFailAtStart(t *testing.T) {
 		{[]Option{WithNamedMetric("queue", nil)}, `orca: WithNamedMetric("queue"): the function is nil`},
 		{[]Option{WithNamedMetric("in_flight", half)},
 			`orca: WithNamedMetric("in_flight"): the reporter sends this one itself: choose another name`},
+		{[]Option{WithNamedMetric("latency", half)},
+			`orca: WithNamedMetric("latency"): the reporter sends this one itself: choose another name`},
 		{[]Option{WithNamedMetric("queue", half), WithNamedMetric("queue", half)}, `orca: WithNamedMetric("queue"): given twice`},
 		{[]Option{WithNamedMetric("\xff", half)}, `orca: WithNamedMetric("\xff"): the name is not valid UTF-8`},
 		{[]Option{WithNamedMetric(strings.Repeat("n", 65), half)},

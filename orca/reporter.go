@@ -9,6 +9,8 @@ import (
 	grpcorca "google.golang.org/grpc/orca"
 
 	v3orcaservicegrpc "github.com/cncf/xds/go/xds/service/orca/v3"
+
+	"github.com/evenkeel/evenkeel/internal/latencies"
 )
 
 // Reporter measures a server and tells its clients. Make one for each
@@ -21,6 +23,7 @@ type Reporter struct {
 	// Written by every call, without a lock.
 	inFlight atomic.Int64
 	finished tally
+	took     latencies.History
 
 	// current is what is said now; nil once the reporter is closed.
 	current atomic.Pointer[report]
@@ -109,13 +112,14 @@ func (r *Reporter) Register(registrar grpc.ServiceRegistrar) {
 }
 
 // Snapshot returns what an out-of-band report would say now. After Close only
-// InFlight is known.
+// InFlight and Latency are known.
 func (r *Reporter) Snapshot() Load {
 	var load Load
 	if current := r.current.Load(); current != nil {
 		load = current.load.clone()
 	}
 	load.InFlight = int(r.inFlight.Load())
+	load.Latency = r.took.Typical(load.InFlight)
 	return load
 }
 

@@ -61,9 +61,11 @@ func TestAKnownLoadIsReported(t *testing.T) {
 			EPS:            4,
 			CPUUtilization: 0.4, // 20 times 10 ms of CPU, of half a core
 			MemUtilization: 0.25,
+			Latency:        100 * time.Millisecond,
 			Uptime:         3 * time.Second,
 			Window:         time.Second,
 		}
+		load.Latency = load.Latency.Round(time.Microsecond)
 		load.CPUUtilization = math.Round(load.CPUUtilization*1e9) / 1e9
 		if !reflect.DeepEqual(load, want) {
 			t.Errorf("load %+v\nwant %+v", load, want)

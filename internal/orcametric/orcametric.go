@@ -20,4 +20,8 @@ const (
 	// Draining is 1 from the moment the server begins to drain, and absent
 	// before.
 	Draining = "draining"
+
+	// Latency is what calls took of late that came when about as many were in
+	// flight as now, in seconds. It comes out of band only.
+	Latency = "latency"
 )
