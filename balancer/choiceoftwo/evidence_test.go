@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	v3orcapb "github.com/cncf/xds/go/xds/data/orca/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/resolver"
 
+	"github.com/evenkeel/evenkeel/internal/choice"
 	"github.com/evenkeel/evenkeel/orca"
 )
 
@@ -34,6 +36,18 @@ func reporting(t *testing.T, name string, utilization func() float64) (*server, 
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-6 }
 
 func constant(u float64) func() float64 { return func() float64 { return u } }
+
+func TestWhatAServerSaysOfItsLatencyIsRead(t *testing.T) {
+	for seconds, want := range map[float64]time.Duration{0.25: 250 * time.Millisecond, 0: 0, -1: 0, math.Inf(1): 0, math.NaN(): 0, 1e300: 0} {
+		var r choice.Report
+		translate(&v3orcapb.OrcaLoadReport{NamedMetrics: map[string]float64{
+			orca.MetricInFlight: 1, orca.MetricUptime: 5, orca.MetricLatency: seconds,
+		}}, nil, &r)
+		if r.Latency != want || r.InFlight != 1 || r.Uptime != 5*time.Second {
+			t.Errorf("%v s is read as %+v, want %v", seconds, r, want)
+		}
+	}
+}
 
 func TestReportsOfEachCallAreHeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

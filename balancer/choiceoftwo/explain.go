@@ -110,8 +110,8 @@ type Decision struct {
 
 	ReadyEndpoints      int     `json:"readyEndpoints"`      // how many there were to choose from
 	TypicalPerRequestMs float64 `json:"typicalPerRequestMs"` // of the fleet
-	// SpareCalls are added to every queue: as many as a server works on at once, as
-	// far as the fleet is idle. They are multiplied by CertainPerRequestMs.
+	// SpareCalls are as many as a server works on at once, as far as the fleet is idle: no
+	// queue is taken to cost less. They are multiplied by CertainPerRequestMs.
 	SpareCalls float64 `json:"spareCalls"`
 	// SpeedCountedPercent is which part of the difference between a server's usual time for a
 	// request and the typical one counts, as logarithms: 75 while there is room, 20 in a full fleet.
@@ -150,9 +150,11 @@ const (
 
 // Candidate is an endpoint that was looked at, and its cost taken apart:
 //
-//	costMs = max(perRequestMs x (queueCalls + 1 + unseenCalls) + certainPerRequestMs x spareCalls, unusualSilenceMs) x errorPenaltyFactor + distanceCostMs
+//	byQueue  = perRequestMs x (queueCalls + 1 + unseenCalls)
+//	whenIdle = certainPerRequestMs x spareCalls
+//	costMs   = max((byQueue^4 + whenIdle^4)^(1/4), unusualSilenceMs) x errorPenaltyFactor + distanceCostMs
 //
-// where all but the distance is divided by the weight if WeightApplied says so.
+// The norm of order four is about the larger of two. In the cost all but the distance is divided by the weight if WeightApplied says so.
 type Candidate struct {
 	Endpoint   string   `json:"endpoint"`  // its first address
 	DrawnFrom  string   `json:"drawnFrom"` // "fresh": it is one of those that answered last; "random"
@@ -281,6 +283,7 @@ var sources = [...]string{
 	choice.Presumed:         "typical",
 	choice.FromCalls:        "own calls",
 	choice.FromCapacity:     "reported capacity",
+	choice.FromLatency:      "reported latency",
 	choice.FromInFlight:     "reported in-flight",
 	choice.FromUtilization:  "reported utilization",
 	choice.OwnCallsInFlight: "own in-flight",

@@ -87,6 +87,9 @@ func translate(r *v3orcapb.OrcaLoadReport, metrics []metricName, to *choice.Repo
 	}
 	if left > 0 {
 		to.Draining = named[orcametric.Draining] > 0
+		if seconds := named[orcametric.Latency]; seconds > 0 && seconds < maxDurationSeconds {
+			to.Latency = time.Duration(seconds * float64(time.Second))
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ func (e *Endpoint) End(now int64, c Call, o *Outcome) {
 	}
 	e.mu.Unlock()
 	if o.Kind == Answered {
-		e.group.fresh.add(e, cost)
+		e.group.fresh.add(now, e, cost)
 	}
 }
 
@@ -261,13 +261,19 @@ type observation struct {
 	at                   int64 // of the last call
 }
 
-// enoughObserved is over how many calls an endpoint's latency is taken.
-const enoughObserved = 20
+const (
+	// enoughObserved is over how many calls an endpoint's latency is taken, and observedTurns
+	// how many times those in flight at least: where hundreds of this client's calls are at a
+	// server, the next twenty to end are not even of the time that one takes.
+	enoughObserved = 20
+	observedTurns  = 2
+)
 
-// add takes in the means of n calls.
-func (o *observation) add(logLatency, logQueue, n, known float64) {
-	o.logLatency.addMany(logLatency, n, known, enoughObserved)
-	o.logQueue.addMany(logQueue, n, known, enoughObserved)
+// add takes in the means of n calls, while so many are in flight.
+func (o *observation) add(logLatency, logQueue, n, known float64, inFlight int64) {
+	enough := max(enoughObserved, observedTurns*float64(inFlight))
+	o.logLatency.addMany(logLatency, n, known, enough)
+	o.logQueue.addMany(logQueue, n, known, enough)
 }
 
 // combine sets the per-request time: by the server's account, if it gives one,
@@ -283,24 +289,34 @@ func (e *Endpoint) combine(o *outlook) {
 	about := e.capacity.requests()
 	e.perRequestFrom = FromCapacity
 	seen := &e.observed
+	calls, said := seen.logLatency.samples, e.claim.requests(o)
+	bySeen, bySaid := seen.logLatency.value-seen.logQueue.value, e.claim.logPerRequest+e.group.claimScale.value()
 	if !ok {
-		if seen.logLatency.samples == 0 {
+		if calls+said == 0 {
 			return
 		}
-		account, about = seen.logLatency.value-seen.logQueue.value, seen.logLatency.samples
-		e.perRequestFrom = FromCalls
+		if calls *= o.fade(seen.at); calls+said == 0 {
+			calls = seen.logLatency.samples
+		}
+		about = calls + said
+		account = (calls*bySeen + said*bySaid) / about
+		if e.perRequestFrom = FromCalls; said > calls {
+			e.perRequestFrom = FromLatency
+		}
 	}
 	account = max(min(account, logLongest), -logLongest)
 	logPerRequest, requests := account, about
-	if n := seen.logLatency.samples * o.fade(seen.at) * fewRequests / (fewRequests + about); ok && n > 0 {
-		requests += n
-		logPerRequest += (seen.logLatency.value - seen.logQueue.value - account) * n / requests
+	if few := fewRequests / (fewRequests + about); ok {
+		calls, said = few*calls*o.fade(seen.at), few*said
+		if requests += calls + said; requests > about {
+			logPerRequest += (calls*(bySeen-account) + said*(bySaid-account)) / requests
+		}
 	}
 	prior := e.group.suppose(logPerRequest)
 	e.pace.learn(o.now, prior+heeded(logPerRequest-prior, requests, chance))
 	e.known.logActual = float32(e.pace.log)
 	e.known.perRequest = float32(exp(prior + e.pace.difference(prior, o.counted)))
-	e.known.certain = float32(exp(prior + o.counted*heeded(account-prior, about, doubtful*chance)))
+	e.known.certain = float32(exp(prior + o.counted*heeded(account-prior, about, chance)))
 	e.known.perRequestAt = o.now
 }
 
@@ -319,10 +335,6 @@ const chance = 2
 // count half as much as they would without one.
 const fewRequests = 5
 
-// doubtful is how many times as much as chance could make of it a difference must be
-// to be beyond doubt.
-const doubtful = 12
-
 // expectQueue sets how many calls are usually at the endpoint: as many as the
 // latency of this client's calls tells, once there were some. Counts of late
 // would tell, too, but in their ups and downs they are the same for all clients,
@@ -332,6 +344,9 @@ func (e *Endpoint) expectQueue(now int64) {
 		return
 	}
 	said := e.inFlightMean.value
+	if e.group.outOfBand.Load() && e.known.inFlight >= 0 {
+		said = e.group.inFlight.value()
+	}
 	if l := &e.observed.logLatency; l.samples > 0 && e.known.perRequest > 0 {
 		seen := max(exp(l.value-e.pace.log)-1, 0)
 		n := l.samples

@@ -43,7 +43,7 @@ func (o *outlook) fade(at int64) float64 {
 
 // cost is the time, in nanoseconds, that one more call is expected to take:
 //
-//	max(per-request time x (queue + 1) + certain per-request time x spare, unusual silence) x error penalty
+//	max(about at least(per-request time x (queue + 1), certain per-request time x spare), unusual silence) x error penalty
 //
 // A pick adds to the queue what may have come since it was heard of.
 func (e *Endpoint) cost(o *outlook, f *facts) float64 {
@@ -72,7 +72,7 @@ func (o *outlook) expect(f *facts, own, unseen float64) (cost, queue float64) {
 	queue = o.queue(f, own, perRequest)
 	cost = perRequest * (queue + 1 + unseen)
 	if o.spare > 0 {
-		cost += o.certain(f) * o.spare
+		cost = atLeastAbout(cost, o.certain(f)*o.spare)
 	}
 	return cost, queue
 }

@@ -32,6 +32,22 @@ func (c *curve) learn(logLatency, logQueue, trust float64, n int64) (deviation f
 	return deviation
 }
 
+// atOnce is how many calls a server works on at once, by the latency of calls that
+// waited for no other: that over what the server takes for each when it is busy. 0 if
+// it is not known.
+func (c *curve) atOnce() float64 {
+	lowest := math.Inf(1)
+	for i := range c.points {
+		if p := &c.points[i]; p.count.Load() >= fewPooled {
+			lowest = min(lowest, p.value())
+		}
+	}
+	if math.IsInf(lowest, 1) {
+		return 0
+	}
+	return exp(lowest)
+}
+
 // pooled is a mean that endpoints share. It takes no lock: of two samples that
 // are added at the same moment one may be lost.
 type pooled struct {
@@ -46,6 +62,10 @@ const (
 	// than one within a factor of e would, so that the servers whose reports
 	// are wrong do not spoil what is learned of all.
 	fewPooled = 20
+	// pooledHaste is by how much more later samples count than earlier ones, while there are few:
+	// of n samples the first k have the part (k/n)^(1+haste). What is learned first is the
+	// least right: rates and means that servers report have only begun.
+	pooledHaste = 2
 )
 
 func (p *pooled) value() float64 { return p.mean.load() }
@@ -62,5 +82,5 @@ func (p *pooled) add(sample, trust float64, n, enough int64) {
 	if all > fewPooled {
 		step = max(min(step, 1), -1)
 	}
-	p.mean.store(old + trust*step*float64(n)/float64(all))
+	p.mean.store(old + trust*step*min((1+pooledHaste)*float64(n)/(pooledHaste+float64(all)), 1))
 }

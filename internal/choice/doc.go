@@ -18,7 +18,7 @@
 // What an endpoint is compared on is its cost: the time that one more call is
 // expected to take there (cost.go). What is known of it (endpoint.go) comes
 // from its calls (calls.go, a few at a time: lesson.go) and from what it reports of
-// itself (report.go); what is published of it for picks is in facts.go. What is known of
+// itself (report.go), also of what its requests took (claim.go); what is published of it for picks is in facts.go. What is known of
 // all together is in group.go: how fast news grows old (news.go), and whether there are
 // workers to spare (spare.go). Which endpoints are looked at, and which are passed over, is
 // in fleet.go; those that answered last are in fresh.go.

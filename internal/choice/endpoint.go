@@ -59,11 +59,13 @@ type knowledge struct {
 	lesson       lesson
 	observed     observation
 	capacity     capacity
+	claim        claim
 	inFlightMean mean
 	pace         pace
 	lastReport   Report
-	counts       bool  // its in-flight counts are of the moment, however old the rest is
-	probedAt     int64 // when a report came that a probe asked for
+	lastProbe    Report // what a probe was answered last
+	counts       bool   // its in-flight counts are of the moment, however old the rest is
+	probedAt     int64  // when a report came that a probe asked for
 }
 
 func nothingLearned() knowledge { return knowledge{known: nothingKnown, lesson: lesson{at: longAgo}} }

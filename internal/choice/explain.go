@@ -6,7 +6,7 @@ package choice
 type Explanation struct {
 	Ready          int     // endpoints to choose from
 	Typical        float64 // the fleet's per-request time
-	Spare          float64 // calls that are added to every queue
+	Spare          float64 // calls that no queue is taken to cost less than
 	Counted        float64 // the part of a usual difference in speed that counts, as logarithms
 	FiltersIgnored bool    // they would have left too few endpoints
 	Looks          []Look  // in the order in which they were looked at
@@ -61,6 +61,7 @@ const (
 	Presumed         Source = iota // nothing is known: what is usual elsewhere
 	FromCalls                      // this client's own calls
 	FromCapacity                   // reported utilization and requests a second
+	FromLatency                    // reported latency
 	FromInFlight                   // the reported in-flight count
 	FromUtilization                // the reported utilization
 	OwnCallsInFlight               // this client's in-flight count, and what others usually have

@@ -45,8 +45,10 @@ func TestAnExplanationAddsUpToTheCost(t *testing.T) {
 		f.Endpoint(i).Reported(now, r)
 		f.Endpoint(i).Begin(now+10*ms, false)
 	}
-	f.group.publish(func(s *shared) { s.news.unseen, s.spare = 3, 2 })
 	random := newRandom(1)
+	f.Pick(now, random)
+	f.group.refreshAt.Store(math.MaxInt64) // what is published now stays
+	f.group.publish(func(s *shared) { s.news.unseen, s.spare = 3, 2 })
 	for range 50 {
 		now += 10 * ms
 		_, x := f.Explain(now, random)
@@ -54,7 +56,8 @@ func TestAnExplanationAddsUpToTheCost(t *testing.T) {
 			t.Fatalf("%d looked at", len(x.Looks))
 		}
 		for _, l := range x.Looks {
-			want := math.Max(l.PerRequest*(l.Queue+1+l.Unseen)+l.Certain*x.Spare, l.UnusualSilence) * l.ErrorPenalty
+			byQueue, whenIdle := l.PerRequest*(l.Queue+1+l.Unseen), l.Certain*x.Spare
+			want := math.Max(math.Pow(math.Pow(byQueue, 4)+math.Pow(whenIdle, 4), 0.25), l.UnusualSilence) * l.ErrorPenalty
 			if math.Abs(l.Expected/want-1) > 1e-9 {
 				t.Errorf("expected %v ns, but its parts make %v: %+v", l.Expected, want, l)
 			}

@@ -21,17 +21,25 @@ type freshList struct {
 type freshEntry struct {
 	endpoint atomic.Pointer[Endpoint]
 	cost     float
+	at       atomic.Int64 // when; noted only where reports come out of band
 }
 
 const (
 	freshRing = 64
 	// freshScan is how many entries a pick reads at most: some were used.
 	freshScan = 24
+	// freshStays is for how many times as long as a queue stays like what it was an answer is
+	// fresh, where reports come out of band. All clients compare by the same reports then; who
+	// keeps to the few servers that answered it, long ago, has them pile up at the same few.
+	freshStays = 10
 )
 
-func (l *freshList) add(e *Endpoint, cost float64) {
+func (l *freshList) add(now int64, e *Endpoint, cost float64) {
 	entry := &l.ring[(l.added.Add(1)-1)%freshRing]
 	entry.cost.store(cost)
+	if e.group.outOfBand.Load() {
+		entry.at.Store(now)
+	}
 	entry.endpoint.Store(e)
 }
 
@@ -59,12 +67,18 @@ func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint6
 	for i := added; i > 0 && added-i < freshScan && left > 0; i-- {
 		at := (i - 1) % freshRing
 		entry := &l.ring[at]
+		if o.outOfBand && float64(o.now-entry.at.Load()) > freshStays*o.news.memory*o.prior {
+			break
+		}
 		index := f.indexOf(entry.endpoint.Load())
 		if index < 0 {
 			continue
 		}
 		if left--; index == best.index {
 			continue
+		}
+		if !o.hurried && f.endpoints[index].forgotten(o) {
+			break // what is behind it is older
 		}
 		if cost := entry.cost.load(); remember && cost > 0 {
 			if l.again(i, added) {
@@ -86,6 +100,12 @@ func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint6
 		}
 	}
 	return slot
+}
+
+// forgotten tells whether what was learned of the endpoint has faded to nothing.
+func (e *Endpoint) forgotten(o *outlook) bool {
+	last := max(e.facts.paceAt.Load(), e.facts.reportedAt.Load(), e.provenAt.Load())
+	return o.fade(last) == 0
 }
 
 // again tells whether the endpoint of an entry has answered again since, of added in all.

@@ -13,6 +13,7 @@ type Group struct {
 	histograms bool // do not change
 
 	anyProven atomic.Bool
+	outOfBand atomic.Bool // reports come out of band
 	shared    atomic.Pointer[shared]
 	refreshAt atomic.Int64
 
@@ -33,6 +34,7 @@ type Group struct {
 	latency pooled
 	_       cacheLine
 
+	claimScale    pooled // see claim
 	inFlight, own pooled // calls at an endpoint: all, and this client's
 	probes        probes
 }
@@ -48,10 +50,11 @@ type shared struct {
 	others    float64 // calls of other clients in flight at an endpoint, usually
 	ownShare  float64 // of the calls in flight, those that are this client's
 	news      news
-	spare     float64 // calls that are added to every queue
+	spare     float64 // calls that no queue is taken to cost less than
 	counted   float64 // the part of a difference in speed that counts
 	panicking bool    // the filters would leave too few
-	hurried   bool    // answers come so fast that costs do not change between a few of them
+	outOfBand bool
+	hurried   bool // answers come so fast that costs do not change between a few of them
 }
 
 // publish has another shared take the place of the one that there is.
@@ -86,6 +89,13 @@ func NewGroup(p Params, histograms bool) *Group {
 	})
 	g.SetParams(p)
 	return g
+}
+
+// hearsOutOfBand notes that reports come out of band.
+func (g *Group) hearsOutOfBand() {
+	if !g.outOfBand.Load() {
+		g.outOfBand.Store(true)
+	}
 }
 
 // SetParams changes the parameters. What was learned is kept.
@@ -136,13 +146,14 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 			s.others = max(inFlight-own, 0)
 			s.ownShare = min(own/max(inFlight, 1e-9), 1)
 		}
-		s.spare = g.spare.learn(&c.vacancy)
+		s.spare = g.spare.learn(&c.vacancy, g.curve.atOnce())
 		s.counted = counted(g.spare.free)
 		g.flows.learn(&c.flow)
 		s.news.refresh(&c.flow, s.prior, &g.latency, s.ownShare)
 		left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
 		s.panicking = left < s.params.PanicThreshold
 		s.hurried = g.hurries(now, s)
+		s.outOfBand = g.outOfBand.Load()
 	})
 	g.anyProven.Store(c.proven)
 	g.refreshAt.Store(now + refreshInterval)

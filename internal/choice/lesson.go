@@ -55,7 +55,7 @@ func (e *Endpoint) learn(o *outlook) {
 	}
 	if n := l.calls; n > 0 {
 		logLatency, logQueue := log(l.latency)/n, log(l.queue)/n
-		e.observed.add(logLatency, logQueue, n, known)
+		e.observed.add(logLatency, logQueue, n, known, e.inFlight())
 		e.observed.at = o.now
 		e.group.latency.add(logLatency, 1, int64(n), enoughPooled)
 		e.capacity.observe(&e.group.curve, o, logLatency, logQueue, n)

@@ -93,7 +93,7 @@ func TestWhatAServerThatIsGoneTaughtIsNotLearnedOfTheNext(t *testing.T) {
 func TestCallsCountBesideAnAccountOfFewRequests(t *testing.T) {
 	slower := func(rps float64) float64 {
 		_, f, now := provenFleet(t, DefaultParams(), 4)
-		for range 3 {
+		for range 5 {
 			for i := range 4 {
 				now += 10 * lessonTime
 				r := busyHalf(rps)

@@ -481,3 +481,30 @@ func TestTheSameReportAgainIsNewsOnlyOfAServerThatCountsEachTime(t *testing.T) {
 		}
 	}
 }
+
+// A server that gets no calls has no errors any more, but its means fade together, so that
+// their ratio stays. It is not to be left alone for ever.
+func TestAnErrorRateOfNoRequestsIsForgotten(t *testing.T) {
+	for _, idle := range []struct {
+		name     string
+		rps, eps float64
+	}{{"fading", 1e-9, 2e-10}, {"none", -1, -1}, {"zero", 0, 0}} {
+		_, f, now := provenFleet(t, DefaultParams(), 2)
+		e := f.Endpoint(0)
+		r := NoReport()
+		r.RPS, r.EPS, r.InFlight = 100, 20, 1
+		e.Reported(now, r)
+		if rate := e.known.reportedErrorRate; rate != 0.2 {
+			t.Fatalf("it says that a fifth fails, and %v is believed", rate)
+		}
+		r.RPS, r.EPS = idle.rps, idle.eps
+		for range 300 {
+			now += sec / 2
+			r.InFlight = 1 - r.InFlight
+			e.Reported(now, r)
+		}
+		if rate := e.known.reportedErrorRate; rate > 0.01 {
+			t.Errorf("%s: after 150 s without a request %v is believed still", idle.name, rate)
+		}
+	}
+}

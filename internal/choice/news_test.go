@@ -170,3 +170,46 @@ func TestCountsOutOfBandAreAveragedOverLongerThanThoseOfCalls(t *testing.T) {
 		t.Errorf("after a second of 10 the mean is %v out of band, and %v with calls", outOfBand, perCall)
 	}
 }
+
+// Out of band all clients hear the same count at about the same time. It is news of the
+// moment; once it is old, it says no more of who has room.
+func TestACountOutOfBandIsForgottenOnceItIsOld(t *testing.T) {
+	g, f, now := provenFleet(t, DefaultParams(), 2)
+	heard := func(i int, inFlight float64) {
+		r := NoReport()
+		r.InFlight, r.Utilization, r.RPS = inFlight, 0.5, 100
+		f.Endpoint(i).Reported(now, r)
+	}
+	ratio := func(at int64) float64 { return costAt(f.Endpoint(1), at) / costAt(f.Endpoint(0), at) }
+	for range 5 {
+		now += 8 * sec
+		heard(0, 0)
+		heard(1, 9)
+		g.refresh(now, f.endpoints)
+	}
+	if r := ratio(now); r < 5 {
+		t.Errorf("with nine just reported an endpoint costs %v times as much as with none", r)
+	}
+	if r := ratio(now + 5*sec); r > 1.1 {
+		t.Errorf("5 s later it costs %v times as much", r)
+	}
+}
+
+func TestAnAnswerIsNoNewsForEverWhereReportsComeOutOfBand(t *testing.T) {
+	fresh := func(outOfBand bool) bool {
+		g, f, now := provenFleet(t, DefaultParams(), 3)
+		if outOfBand {
+			for i := range 3 {
+				f.Endpoint(i).Reported(now, busy(1))
+			}
+		}
+		answer(f.Endpoint(1), now, 10*ms)
+		now += 20 * sec
+		g.refresh(now, f.endpoints)
+		_, x := f.Explain(now, newRandom(1))
+		return x.Looks[0].Fresh
+	}
+	if !fresh(false) || fresh(true) {
+		t.Errorf("20 s after its answer an endpoint is a fresh candidate: %v; where reports come out of band: %v", fresh(false), fresh(true))
+	}
+}

@@ -158,27 +158,45 @@ func (e *Endpoint) beginProbe(now int64) bool {
 // freed a slot.
 // One that says again what it said before is left alone for a while.
 func (e *Endpoint) Probed(now int64, r Report) {
-	again := now + probePause
 	e.lock()
 	old, view := e.known, e.group.outlook(now)
-	if e.report(&view, &r, enoughReports) {
-		if known := view.fade(old.perRequestAt); e.capacity.perUnit == 0 || known == 0 {
+	e.meet(now, &r)
+	news := e.isNews(now, &r)
+	if news {
+		e.claimed(&view, &r)
+		if known := view.fade(old.perRequestAt); e.believe(&view, &r, enoughReports) && (e.capacity.perUnit == 0 || known == 0) {
 			e.capacity.report(r.Utilization, r.RPS, known)
 			e.combine(&view)
+		} else {
+			e.combineIfUnknown(&view)
 		}
+		e.probedAt = now
 	}
-	if e.known.reportedAt == now {
-		e.probedAt, again = now, 0
-	}
+	e.lastProbe = r
 	e.expectQueue(now)
 	e.settle(&view)
 	e.facts.store(&old, &e.known, view.window)
 	cost, _ := e.estimate(&view, &e.known, float64(e.inFlight()), 0)
 	e.mu.Unlock()
-	if again == 0 && cost <= probeBargain*view.prior*(e.group.inFlight.value()/2+1+view.spare) {
-		e.group.fresh.add(e, 0)
+	if !news {
+		e.endProbe(now + probePause)
+		return
 	}
-	e.endProbe(again)
+	if cost <= probeBargain*view.prior*atLeastAbout(e.group.inFlight.value()/2+1, view.spare) {
+		e.group.fresh.add(now, e, 0)
+	}
+	e.endProbe(0)
+}
+
+// isNews tells whether the answer to a probe is not what was heard before, word for word. A
+// count alone may be as it was. The caller holds e.mu.
+func (e *Endpoint) isNews(now int64, r *Report) bool {
+	if r.Uptime <= 0 && r.Utilization < 0 && r.RPS < 0 {
+		return true
+	}
+	byCall := *r == e.lastReport && now-e.known.reportedAt < repeated
+	byProbe := *r == e.lastProbe && now-e.probedAt < repeated
+	return !byCall && !byProbe
 }
 
 // ProbeFailed says that a probe was not answered. Unsupported: that the server does

@@ -3,6 +3,7 @@ package choice
 import (
 	"math"
 	"testing"
+	"time"
 )
 
 // probingFleet is a fleet of endpoints that report, of which there is no recent news.
@@ -11,8 +12,11 @@ func probingFleet(t testing.TB, perCall float64, n int) (*Fleet, int64) {
 	p := DefaultParams()
 	p.ProbesPerCall = perCall
 	_, f, now := provenFleet(t, p, n)
-	for i := range n {
-		f.Endpoint(i).Reported(now, busy(2))
+	for range enoughReports {
+		now += 40 * ms
+		for i := range n {
+			told(f.Endpoint(i), now, 30*ms, busy(2)) // the two and the call itself take 10 ms each
+		}
 	}
 	now += sec
 	f.Pick(now, newRandom(9))
@@ -173,7 +177,8 @@ func TestAProbeUnderWayIsTheOnlyOne(t *testing.T) {
 func TestTheCheaperAreProbed(t *testing.T) {
 	f, now := probingFleet(t, 1, 20)
 	for i := range 20 {
-		f.Endpoint(i).Reported(now-sec/2, busy(float64(1+9*(i%2))))
+		queue := 1 + 9*(i%2)
+		told(f.Endpoint(i), now-sec/2, int64(queue+1)*10*ms, busy(float64(queue)))
 	}
 	slow := 0
 	n := probed(f, now, 2000, newRandom(1), func(e *Endpoint) {
@@ -219,5 +224,37 @@ func TestOnlyACheapEndpointIsAFreshCandidateByAProbe(t *testing.T) {
 	f.Endpoint(4).Probed(now, busy(0))
 	if f.group.fresh.added.Load() == before {
 		t.Error("it has no call in flight, others two, and was not put on the list")
+	}
+}
+
+// What a probe hears is of the moment. That the next call brings a report of before is not to
+// be taken for a change.
+func TestAfterAProbeAnOldReportIsStillOld(t *testing.T) {
+	f, now := probingFleet(t, 1, 2)
+	e := f.Endpoint(0)
+	old := busy(30)
+	old.Uptime = 500 * time.Second
+	told(e, now, 10*ms, old)
+	fresh := old
+	fresh.InFlight = 0
+	e.Probed(now+ms, fresh)
+	told(e, now+2*ms, 10*ms, old)
+	if e.known.inFlight != 0 || e.known.reportedAt != now+ms {
+		t.Errorf("%v are taken to be in flight, as of %v ms after the probe", e.known.inFlight, (e.known.reportedAt-now-ms)/ms)
+	}
+}
+
+// Of a server that says nothing but a count, the same count again is news.
+func TestTheSameCountAgainIsNews(t *testing.T) {
+	f, now := probingFleet(t, 1, 2)
+	e := f.Endpoint(0)
+	r := NoReport()
+	r.InFlight = 3
+	for range 3 {
+		now += 10 * ms
+		e.Probed(now, r)
+		if e.probedAt != now || e.known.reportedAt != now {
+			t.Fatalf("its answer was not taken in")
+		}
 	}
 }

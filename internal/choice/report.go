@@ -14,6 +14,10 @@ type Report struct {
 	EPS         float64       // errors a second, over the same window
 	Uptime      time.Duration // since the server started
 	Draining    bool          // it is about to go
+
+	// Latency is what its requests took of late that came when about InFlight were there;
+	// zero or less if it does not say. It is heeded of reports that do not come with a call.
+	Latency time.Duration
 }
 
 // NoReport reports nothing.
@@ -27,10 +31,14 @@ func (e *Endpoint) Reported(now int64, r Report) {
 	e.lock()
 	defer e.mu.Unlock()
 	old, view := e.known, e.group.outlook(now)
+	e.group.hearsOutOfBand()
 	reports := float64(steady) / float64(max(now-old.reportedAt, 1))
+	e.claimed(&view, &r)
 	if e.report(&view, &r, max(reports, enoughReports)) {
 		e.capacity.report(r.Utilization, r.RPS, view.fade(old.perRequestAt))
 		e.combine(&view)
+	} else {
+		e.combineIfUnknown(&view)
 	}
 	e.expectQueue(now)
 	e.prove(now)
@@ -42,7 +50,19 @@ func (e *Endpoint) Reported(now int64, r Report) {
 // requests take. Its in-flight count is averaged over enough reports. The caller holds
 // e.mu, and publishes.
 func (e *Endpoint) report(o *outlook, r *Report, enough float64) (news bool) {
-	now := o.now
+	e.meet(o.now, r)
+	if *r == e.lastReport && o.now-e.known.reportedAt < repeated && !e.counts {
+		return false
+	}
+	if last := &e.lastReport; r.Uptime > 0 && r.Uptime == last.Uptime && r.InFlight != last.InFlight {
+		e.counts = true
+	}
+	e.lastReport = *r
+	return e.believe(o, r, enough)
+}
+
+// meet takes in what a report says of the server that is there, old news or not.
+func (e *Endpoint) meet(now int64, r *Report) {
 	if r.Uptime > 0 {
 		e.age(now, r.Uptime)
 	}
@@ -50,14 +70,12 @@ func (e *Endpoint) report(o *outlook, r *Report, enough float64) (news bool) {
 		e.draining.Store(r.Draining)
 		e.unsettle()
 	}
-	k := &e.known
-	if *r == e.lastReport && now-k.reportedAt < repeats && !e.counts {
-		return false
-	}
-	if last := &e.lastReport; r.Uptime > 0 && r.Uptime == last.Uptime && r.InFlight != last.InFlight {
-		e.counts = true
-	}
-	e.lastReport = *r
+}
+
+// believe takes in what a report says that is news, and tells whether that is anything of
+// how long requests take.
+func (e *Endpoint) believe(o *outlook, r *Report, enough float64) (news bool) {
+	now, k := o.now, &e.known
 	known := o.fade(k.reportedAt)
 	if valid(r.Utilization) {
 		k.utilization = float32(min(r.Utilization, mostSaid))
@@ -69,10 +87,8 @@ func (e *Endpoint) report(o *outlook, r *Report, enough float64) (news bool) {
 	if valid(r.RPS) {
 		k.rps = float32(min(r.RPS, mostSaid))
 	}
-	if r.RPS > 0 && valid(r.EPS) {
-		if k.reportedErrorRate = float32(min(r.EPS/r.RPS, 1)); k.reportedErrorRate > 0 {
-			e.unsettle()
-		}
+	if k.reportedErrorRate = r.errorRate(k.reportedErrorRate, known); k.reportedErrorRate > 0 {
+		e.unsettle()
 	}
 	if valid(r.InFlight) {
 		n := min(r.InFlight, mostSaid)
@@ -87,12 +103,23 @@ func (e *Endpoint) report(o *outlook, r *Report, enough float64) (news bool) {
 	return news
 }
 
-// repeats is for how long a report that is the same, word for word, is the old
+// errorRate is the part of its calls that the server says it fails, where was is what it said
+// before, of which a part is known still. A report that is about less than one request says
+// as much less: else a server that gets no calls, for what it said once, would say it for ever.
+func (r *Report) errorRate(was float32, known float64) float32 {
+	rate := float64(was) * known
+	if r.RPS > 0 && valid(r.EPS) {
+		rate += (min(r.EPS/r.RPS, 1) - rate) * min(r.RPS*window, 1)
+	}
+	return float32(rate)
+}
+
+// repeated is for how long a report that is the same, word for word, is the old
 // one said again: a server may make its reports anew only now and then. What it
 // says is then as old as when it was first heard. Not so where the in-flight count was
 // seen to change while the age did not: all else is made anew now and then, but the
 // calls are counted each time, and as many as before is news.
-const repeats = int64(5 * time.Second)
+const repeated = int64(5 * time.Second)
 
 const (
 	// enoughReports is over how many reports a server's in-flight count is averaged.

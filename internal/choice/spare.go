@@ -1,18 +1,23 @@
 package choice
 
+import "math"
+
 // Where servers have workers to spare, a call waits for no other, however many there
 // are: it takes what the server takes for one. The line from the queue to the latency
 // does not tell that: by it, a fast server with a few calls is no better than a slow
-// one with none. So to every queue as many calls are added as are served at once
-// where the fleet is idle, fewer the busier it is, and none where it is full:
-// then only the queue tells which server has room, and the line is right.
+// one with none. So no queue is taken to cost less than one of as many calls as are served
+// at once, or rather of a part of them: the busier the fleet is the smaller, and none where
+// it is full. Then only the queue tells which server has room, and the line is right.
 //
-// They count by how slow a server is beyond doubt: of servers that are alike, it is the
-// queues that are to tell, not what chance makes of their speeds.
+// How slow a server is counts there only as far as it is beyond chance: of servers that are
+// alike, it is the queues that are to tell.
 const (
-	// spareSteepness says where that falls to nothing. Of four workers half count at half of the
-	// load and a thirteenth at 60 %, of thirty a sixth still at 80 %.
-	spareSteepness = 16
+	// spareSteepness says where that part falls to nothing. Of four workers a quarter counts at
+	// half of the load and a twenty-fifth at 60 %, of thirty half of them still at 75 %.
+	spareSteepness = 32
+	// mostSpare is the part at most. What is known of a queue is of the past, and chance fills it:
+	// where all of the workers were to be busy, calls would wait.
+	mostSpare = 0.8
 	// enoughVacancies is over how many looks at the fleet the two are averaged.
 	enoughVacancies = 50
 	// muchLonger is for how many times as long as this client's calls take, requests may
@@ -23,7 +28,7 @@ const (
 	mostUnlike = 3
 )
 
-// spare is what is learned of that.
+// spare is what is learned of the fleet for that.
 type spare struct {
 	free   mean // part of the fleet's capacity
 	atOnce mean // calls at a server over its utilization
@@ -51,8 +56,9 @@ func (v *vacancy) count(f *facts, known float64) {
 	v.utilization += known * utilization
 }
 
-// learn returns how many calls are to be added to every queue.
-func (s *spare) learn(v *vacancy) float64 {
+// learn returns how many calls no queue is taken to cost less than. By the latency of this
+// client's calls, at most so many are served at once: 0 if it is not known.
+func (s *spare) learn(v *vacancy, byLatency float64) float64 {
 	if v.capacity == 0 {
 		return 0
 	}
@@ -61,12 +67,18 @@ func (s *spare) learn(v *vacancy) float64 {
 		s.atOnce.add(v.inFlight/v.utilization, 1, enoughVacancies)
 	}
 	free, atOnce := s.free.value, s.atOnce.value
+	if byLatency > 0 {
+		atOnce = min(atOnce, byLatency) // of those in flight some wait
+	}
 	// What is free over the deviation of what is busy, by chance, squared: where many workers
 	// share the work, less of them need be free.
-	margin := free * free * atOnce / max(1-free, 1e-3)
-	calls := atOnce * margin * margin * margin / spareSteepness
-	// Of those in flight some wait. By the queue of a single worker (M/M/1) one would be
-	// taken for served at once, whatever its load; that much is taken off.
-	served := free * atOnce
-	return max(min(calls, served-1), 0)
+	margin := max(free, 0) * free * atOnce / max(1-free, 1e-3)
+	return atOnce * min(margin*margin*margin/spareSteepness, mostSpare)
+}
+
+// atLeastAbout is the larger of two costs where one is much larger, and somewhat more where
+// they are about equal: the norm of order four.
+func atLeastAbout(a, b float64) float64 {
+	a, b = a*a, b*b
+	return math.Sqrt(math.Sqrt(a*a + b*b))
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// spared is how many calls are added to queues where servers with that many workers
-// use the same part of them.
+// spared is how many calls no queue is taken to cost less than, where servers with that many
+// workers use the same part of them.
 func spared(workers, utilization float64) float64 {
 	const perUnit = 1e-3 // seconds
 	var s spare
@@ -19,16 +19,16 @@ func spared(workers, utilization float64) float64 {
 				rps: float32(utilization / perUnit), inFlightMean: float32(utilization * workers),
 			}, 1)
 		}
-		last = s.learn(&v)
+		last = s.learn(&v, workers)
 	}
 	return last
 }
 
-func TestSpareWorkersAreAddedToQueuesAsFarAsTheFleetIsIdle(t *testing.T) {
-	last := 9.0
-	for _, utilization := range []float64{0.05, 0.2, 0.4, 0.6, 0.8, 0.95} {
+func TestWorkersAreSpareAsFarAsTheFleetIsIdle(t *testing.T) {
+	last := 8 * mostSpare
+	for _, utilization := range []float64{0.05, 0.2, 0.4, 0.6, 0.7, 0.8, 0.95} {
 		n := spared(8, utilization)
-		if n > 8*(1-utilization) || n >= last {
+		if n > last || n == last && utilization > 0.6 {
 			t.Errorf("at a utilization of %v %v of 8 workers are spare, %v at a lower one", utilization, n, last)
 		}
 		last = n
@@ -41,11 +41,42 @@ func TestSpareWorkersAreAddedToQueuesAsFarAsTheFleetIsIdle(t *testing.T) {
 	}
 }
 
-func TestOneWorkerIsNotSpare(t *testing.T) {
-	for _, utilization := range []float64{0.05, 0.5, 0.9} {
-		if n := spared(1, utilization); n != 0 {
+// No more than it has, and then its queue is what tells as soon as there is one.
+func TestAServerOfOneWorkerHasNoneToSpareOnceItIsBusy(t *testing.T) {
+	if n := spared(1, 0.05); n > mostSpare {
+		t.Errorf("%v of one worker are spare at a utilization of 0.05", n)
+	}
+	for _, utilization := range []float64{0.5, 0.9} {
+		if n := spared(1, utilization); n > 0.01 {
 			t.Errorf("%v of one worker are spare at a utilization of %v", n, utilization)
 		}
+	}
+}
+
+// Of the calls in flight at a server some wait; as many as there are over its utilization
+// are more than it works on at once. What a call takes that waits for no other tells better.
+func TestNoMoreAreSpareThanCallsThatWaitForNoOtherTell(t *testing.T) {
+	const utilization = 0.3
+	waiting := func(byLatency float64) float64 {
+		var s spare
+		v := vacancy{latency: 1, logTypical: math.Log(1e6)}
+		v.count(&facts{perRequest: 1e6, logActual: float32(v.logTypical), utilization: utilization, rps: 300, inFlightMean: 12}, 1)
+		return s.learn(&v, byLatency)
+	}
+	if all, four := waiting(0), waiting(4); all < 10 || four > 4 {
+		t.Errorf("of 12 in flight %v are taken to be spare, and %v where calls tell that 4 are worked on at once", all, four)
+	}
+	var c curve
+	if n := c.atOnce(); n != 0 {
+		t.Errorf("before there was a call %v are worked on at once", n)
+	}
+	for queue := 1; queue <= 16; queue *= 2 {
+		for range fewPooled {
+			c.learn(math.Log(float64(max(queue, 4))), math.Log(float64(queue)), 1, 1)
+		}
+	}
+	if n := c.atOnce(); math.Abs(n-4) > 0.1 {
+		t.Errorf("four workers are taken for %v", n)
 	}
 }
 
@@ -55,7 +86,7 @@ func TestOfServersThatReportNothingNothingIsSpare(t *testing.T) {
 	silent := nothingKnown
 	silent.perRequest, silent.logActual = 1e6, float32(math.Log(1e6))
 	v.count(&silent, 1)
-	if n := s.learn(&v); n != 0 {
+	if n := s.learn(&v, 0); n != 0 {
 		t.Errorf("%v are spare where nothing is known", n)
 	}
 }

@@ -231,9 +231,11 @@ func groupShare(g scenario.Client) float64 {
 
 func (e *engine) keepHistory() {
 	for i := range e.servers {
-		if e.servers[i].history == nil {
-			e.servers[i].history = new(history)
+		s := &e.servers[i]
+		if s.history == nil {
+			s.history = new(history)
 		}
+		s.keepLatencies()
 	}
 }
 
@@ -408,6 +410,9 @@ func (e *engine) complete(s *server) {
 		if s.history != nil && code == OK {
 			s.history.add(r.found, e.now-r.reached)
 		}
+		if s.took != nil && code == OK {
+			s.took.Add(int(r.found), time.Duration(e.now-r.reached))
+		}
 		e.answer(f.request, r, s, code)
 	}
 	e.countChanged(s)
@@ -432,6 +437,7 @@ func (e *engine) answer(id int32, r *request, s *server, code Code) {
 	r.code, r.heard = code, true
 	if r.reports = s.reporter.PerCall; r.reports {
 		r.report = s.report(e.now, e.reportRandom)
+		r.report.Latency = 0
 	}
 	e.send(id, r, returning)
 }

@@ -258,9 +258,32 @@ reports: {per_call: false, out_of_band: 1s, window: 100ms, utilization_of: `+of+
 	}
 }
 
+// The server says what its calls took where nobody sees it by a call of his own: out of band,
+// not with the calls.
+func TestLatencyIsToldOutOfBandAlone(t *testing.T) {
+	s := parse(t, `
+rate: 50
+cost: {kind: constant, mean: 10ms}
+warmup: 0s
+duration: 2s
+servers: [{workers: 4}]
+clients: [{count: 1}]
+reports: {per_call: true, out_of_band: 500ms}
+`)
+	listener := &listener{}
+	if _, err := sim.Run(context.Background(), s, listener, sim.Options{Seed: 1}); err != nil {
+		t.Fatal(err)
+	}
+	near(t, "latency", listener.last.Latency.Seconds(), 0.01, 0.01)
+	if listener.byCall.Utilization <= 0 || listener.byCall.Latency != 0 {
+		t.Errorf("with a call came %+v, want a report without a latency", listener.byCall)
+	}
+}
+
 // listener is a policy of one server that keeps what it hears, reports for three seconds.
 type listener struct {
-	last    sim.Report
+	last    sim.Report // out of band
+	byCall  sim.Report
 	codes   [4]int
 	unheard int // reports that came although the server did not answer
 }
@@ -270,6 +293,9 @@ func (l *listener) Update(int64, []int32, []int32) {}
 func (l *listener) Pick(int64) (int32, int32)      { return 0, 0 }
 func (l *listener) Done(_ int64, _ int32, o *sim.Outcome) {
 	l.codes[o.Code]++
+	if o.Report != nil {
+		l.byCall = *o.Report
+	}
 	if o.Report != nil && !o.Heard {
 		l.unheard++
 	}

@@ -54,6 +54,9 @@ func (s *server) report(now int64, random *rand.Rand) Report {
 		said.RPS /= m.weight
 		said.EPS /= m.weight
 	}
+	if s.took != nil {
+		said.Latency = s.took.Typical(int(s.count))
+	}
 	switch r.UtilizationOf {
 	case scenario.OfSlots:
 		said.Utilization = float64(s.active) / min(float64(s.slots), float64(s.maxQueue))
@@ -82,8 +85,8 @@ func (s *server) probe(now int64, random *rand.Rand) Probe {
 	if !s.reporter.Silent() {
 		p.Report = s.report(now, random)
 	}
-	// Whoever can answer a probe has its queue at hand, whatever it reports.
-	p.Report.InFlight = float64(s.count)
+	// Whoever can answer a probe has its queue and its latencies at hand, whatever it reports.
+	p.Report.InFlight, p.Report.Latency = float64(s.count), s.took.Typical(int(s.count))
 	return p
 }
 
@@ -96,6 +99,9 @@ func (r *reporter) distort(said *Report, factor float64) {
 	}
 	if wrong("in_flight") {
 		said.InFlight *= factor
+	}
+	if len(r.Wrong.Fields) == 0 {
+		said.Latency = time.Duration(float64(said.Latency) * factor)
 	}
 	if slices.Contains(r.Wrong.Fields, "rps") {
 		said.RPS *= factor

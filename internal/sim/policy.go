@@ -49,8 +49,8 @@ type Probe struct {
 	// Latency is the median latency of calls that arrived when about as many
 	// were in flight; 0 while there were none.
 	Latency time.Duration
-	// Report is what the server reports, be that stale or wrong, but for InFlight, which
-	// is as above. A server that sends no reports says nothing else here either.
+	// Report is what the server reports, be that stale or wrong, but for InFlight and Latency,
+	// which are right. A server that sends no reports says nothing else here either.
 	Report Report
 }
 
@@ -81,6 +81,9 @@ type Report struct {
 	EPS         float64 // failed answers per second
 	Uptime      time.Duration
 	Draining    bool
+	// Latency is what requests took of late that came when about as many were in service. It
+	// comes with probes and out of band only.
+	Latency time.Duration
 }
 
 // Truth is the state of all servers as it is at this moment.

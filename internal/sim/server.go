@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/evenkeel/evenkeel/internal/latencies"
 )
 
 // server shares its workers among the requests in service: with n of them and
@@ -38,12 +40,20 @@ type server struct {
 	startedAt int64
 	meter     meter
 	reporter  reporter
-	history   *history // for probes; nil if nobody probes
+	history   *history           // for probes; nil if nobody probes
+	took      *latencies.History // for probes and reports out of band; else nil
 
 	there      bool    // it is up, and has not been drained
 	thereNs    float64 // for how long it was
 	busy       float64 // worker-ns of work done since measuring began
 	inFlightNs float64 // requests x ns, likewise
+}
+
+// keepLatencies has the server say what its requests take, where it is asked apart from calls.
+func (s *server) keepLatencies() {
+	if s.took == nil {
+		s.took = new(latencies.History)
+	}
 }
 
 // effect is something that makes a server slower by a factor for a while.

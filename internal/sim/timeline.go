@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/evenkeel/evenkeel/internal/latencies"
 	"github.com/evenkeel/evenkeel/internal/sim/scenario"
 )
 
@@ -74,6 +75,7 @@ func (e *engine) schedule() {
 		if period := e.servers[i].reporter.OutOfBand; period > 0 {
 			// Servers do not all report at once.
 			offset := time.Duration(newRandom(e.options.Seed, streamReports, i+1).Int64N(int64(period)))
+			e.servers[i].keepLatencies()
 			e.reportOutOfBand(&e.servers[i], e.now+int64(offset))
 		}
 	}
@@ -165,6 +167,9 @@ func (e *engine) start(s *server, ev scenario.Event) {
 	s.reporter.saidAt = 0
 	if s.history != nil {
 		*s.history = history{}
+	}
+	if s.took != nil {
+		s.took = new(latencies.History)
 	}
 	if ev.ColdFor > 0 {
 		s.cold = warming{ev.Speed, e.now, e.now + int64(ev.ColdFor)}

@@ -62,9 +62,9 @@ func decisions() []*choiceoftwo.Decision {
 	panicking := make(choiceoftwo.TossUp, frozen, young)
 	panicking.FiltersIgnored = true
 	idle := make(choiceoftwo.OthersPassed, fresh, draining)
-	idle.SpareCalls = 0.5
+	idle.SpareCalls = 1
 	for i := range idle.Candidates {
-		idle.Candidates[i].CostMs, idle.Candidates[i].CertainPerRequestMs = 21.8, 12.4
+		idle.Candidates[i].CostMs, idle.Candidates[i].CertainPerRequestMs = 17, 12.4
 	}
 	passed := draining
 	passed.Verdict = choiceoftwo.Won

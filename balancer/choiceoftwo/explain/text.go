@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 
@@ -44,17 +45,21 @@ func verdict(c *choiceoftwo.Candidate) string {
 // sum is how the cost comes about.
 func sum(c *choiceoftwo.Candidate, d *choiceoftwo.Decision) string {
 	s := fmt.Sprintf("%s = ", span(c.CostMs))
-	bySpare := c.CertainPerRequestMs * d.SpareCalls
-	if byQueue := c.PerRequestMs*(c.QueueCalls+c.UnseenCalls+1) + bySpare; c.UnusualSilenceMs > byQueue {
+	byQueue := c.PerRequestMs * (c.QueueCalls + c.UnseenCalls + 1)
+	whenIdle := c.CertainPerRequestMs * d.SpareCalls
+	if c.UnusualSilenceMs > math.Pow(math.Pow(byQueue, 4)+math.Pow(whenIdle, 4), 0.25) {
 		s += span(c.UnusualSilenceMs) + " of unusual silence"
 	} else {
+		if whenIdle > 0 {
+			s += "about the larger of "
+		}
 		s += fmt.Sprintf("%s per request x (%s queued", span(c.PerRequestMs), count(c.QueueCalls))
 		if c.UnseenCalls > 0 {
 			s += fmt.Sprintf(" + %s unseen", count(c.UnseenCalls))
 		}
 		s += " + 1)"
-		if bySpare > 0 {
-			s += fmt.Sprintf(" + %s for what it takes when idle", span(bySpare))
+		if whenIdle > 0 {
+			s += fmt.Sprintf(" and %s, as when idle", span(whenIdle))
 		}
 	}
 	if c.ErrorPenaltyFactor > 1 {
