@@ -26,7 +26,10 @@ func hostileWorld(events []byte) error {
 	}
 	say := func() Report {
 		value := func() float64 { return hostile[event()%len(hostile)] }
-		return Report{Utilization: value(), InFlight: value(), RPS: value(), EPS: value(), Uptime: time.Duration(event()%4) * time.Second}
+		return Report{
+			Utilization: value(), InFlight: value(), RPS: value(), EPS: value(), Uptime: time.Duration(event()%4) * time.Second,
+			Latency: time.Duration(nonsense[event()%len(nonsense)]),
+		}
 	}
 	g, now, random := NewGroup(DefaultParams(), false), sec, newRandom(1)
 	endpoints := make([]*Endpoint, 4)
