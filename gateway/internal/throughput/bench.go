@@ -156,12 +156,13 @@ func (b *bench) requests(d *door, verb string) [][]byte {
 }
 
 // compareAnswers makes sure that all doors answer the same. Stock grpc-gateway
-// writes null for messages that are not set.
+// writes null for messages that are not set. Only the first answer of one connection is
+// waited for, however long it takes: nothing is measured yet.
 func (b *bench) compareAnswers() error {
 	for _, verb := range verbs {
 		var first map[string]any
 		for _, d := range b.doors {
-			result, _, err := b.apply(d, verb, 0, 0, 20*time.Millisecond)
+			result, _, err := b.apply(d, verb, loader.Task{Connections: 1})
 			if err != nil {
 				return err
 			}
@@ -191,9 +192,15 @@ func (b *bench) compareAnswers() error {
 // used is what was used while a load was applied.
 type used struct{ door, backend time.Duration }
 
-// apply applies a load to a door: rate requests a second, or if that is 0 as many as
-// it answers.
-func (b *bench) apply(d *door, verb string, rate float64, warmup, duration time.Duration) (loader.Result, used, error) {
+// slice returns the load of one measurement: rate requests a second, or if that is 0 as
+// many as are answered.
+func (b *bench) slice(rate float64) loader.Task {
+	return loader.Task{Connections: b.Connections, Rate: rate, Warmup: b.Warmup, Duration: b.Slice}
+}
+
+// apply applies a load of one verb to a door. Where there was a time to measure, an
+// error that wraps errBusy says that nothing can be told of it.
+func (b *bench) apply(d *door, verb string, task loader.Task) (loader.Result, used, error) {
 	var (
 		event  loader.Event
 		result loader.Result
@@ -203,10 +210,8 @@ func (b *bench) apply(d *door, verb string, rate float64, warmup, duration time.
 	ask := func(usage *[2]child.Usage) error {
 		return errors.Join(d.process.Ask(child.Question{}, &usage[0]), b.backend.Ask(child.Question{}, &usage[1]))
 	}
-	err := b.load.Ask(loader.Task{
-		Address: d.process.Address, Requests: b.requests(d, verb), Connections: b.Connections,
-		Rate: rate, Warmup: warmup, Duration: duration,
-	}, &event)
+	task.Address, task.Requests = d.process.Address, b.requests(d, verb)
+	err := b.load.Ask(task, &event)
 	if err == nil {
 		err = ask(&before)
 	}
@@ -220,34 +225,36 @@ func (b *bench) apply(d *door, verb string, rate float64, warmup, duration time.
 		err = b.load.Hear(&result)
 	}
 	if err == nil && result.Shed {
-		err = errShed
+		err = fmt.Errorf("%w: the door answered 503", errBusy)
 	}
 	if err == nil && result.Failed != "" {
 		err = errors.New(result.Failed)
 	}
+	if err == nil && result.Requests == 0 && task.Duration > 0 {
+		err = fmt.Errorf("%w: not one request was answered in %v", errBusy, task.Duration)
+	}
 	if err != nil {
 		return result, used{}, fmt.Errorf("%s %s: %w", d.name, verb, err)
-	}
-	if result.Requests == 0 {
-		return result, used{}, fmt.Errorf("%s %s: not one request was answered in %v", d.name, verb, duration)
 	}
 	return result, used{door: after[0].CPU - before[0].CPU, backend: after[1].CPU - before[1].CPU}, nil
 }
 
-// errShed says that a door refused calls because they took too long: something
-// else kept the machine busy.
-var errShed = errors.New("the door answered 503")
+// errBusy says that something else kept the machine busy: a door refused calls because
+// they took too long, or none was answered.
+var errBusy = errors.New("the machine is too busy")
 
-// round measures each door once. A round in which a door had to shed is left out
-// and counted.
+// round measures each door once. A round in which one could not be is left out, counted
+// and done again; more than there are rounds, and more than five, are too many.
 func (b *bench) round(number int) error {
-	measured := len(b.samples)
-	err := b.measureAll(number)
-	if errors.Is(err, errShed) {
-		fmt.Fprintf(b.progress, "round %d is left out: %v\n", number+1, err)
-		b.samples, b.leftOut, err = b.samples[:measured], b.leftOut+1, nil
+	for {
+		measured := len(b.samples)
+		err := b.measureAll(number)
+		if !errors.Is(err, errBusy) || b.leftOut == max(b.Rounds, 5) {
+			return err
+		}
+		fmt.Fprintf(b.progress, "round %d is left out and done again: %v\n", number+1, err)
+		b.samples, b.leftOut = b.samples[:measured], b.leftOut+1
 	}
-	return err
 }
 
 func (b *bench) measureAll(number int) error {
@@ -256,7 +263,7 @@ func (b *bench) measureAll(number int) error {
 	for _, verb := range verbs {
 		for _, i := range order {
 			d := b.doors[i]
-			result, cost, err := b.apply(d, verb, 0, b.Warmup, b.Slice)
+			result, cost, err := b.apply(d, verb, b.slice(0))
 			if err != nil {
 				return err
 			}
@@ -292,7 +299,7 @@ func (b *bench) measurePaced(number int, verb string, order []int) error {
 	}
 	for _, i := range order {
 		d := b.doors[i]
-		result, _, err := b.apply(d, verb, b.Paced*of[stock].PerSecond, b.Warmup, b.Slice)
+		result, _, err := b.apply(d, verb, b.slice(b.Paced*of[stock].PerSecond))
 		if err != nil {
 			return err
 		}
@@ -313,7 +320,7 @@ func (b *bench) profile() error {
 			if err := d.process.Ask(child.Question{Profile: filepath.Join(b.Profiles, name)}, &usage); err != nil {
 				return err
 			}
-			if _, _, err := b.apply(d, verb, 0, 0, 5*time.Second); err != nil {
+			if _, _, err := b.apply(d, verb, loader.Task{Connections: b.Connections, Duration: 5 * time.Second}); err != nil {
 				return err
 			}
 			if err := d.process.Ask(child.Question{Profile: "-"}, &usage); err != nil {

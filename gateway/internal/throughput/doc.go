@@ -21,7 +21,8 @@
 // more, whatever the distribution (order statistics of the sign test).
 //
 // A door that limits what is in flight sheds calls when something else keeps the
-// machine busy. A round in which one did is left out, and told of.
+// machine busy. A round in which one did, or in which one answered nothing, is left out,
+// told of and done again.
 //
 // What is told:
 //

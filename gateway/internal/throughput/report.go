@@ -11,9 +11,9 @@ import (
 // report writes what was measured as tables.
 func (b *bench) report(out io.Writer) error {
 	fmt.Fprintf(out, "\n%d rounds of %v each, %d connections, %d processors, %s/%s, %s\n",
-		b.Rounds-b.leftOut, b.Slice, b.Connections, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
+		b.Rounds, b.Slice, b.Connections, runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version())
 	if b.leftOut > 0 {
-		fmt.Fprintf(out, "%d more rounds are left out: other work on the machine made a door shed calls\n", b.leftOut)
+		fmt.Fprintf(out, "%d more are left out: other work on the machine made a door shed calls or answer none\n", b.leftOut)
 	}
 	for _, verb := range verbs {
 		fmt.Fprintf(out, "\n%s, medians\n\n", verb)

@@ -166,6 +166,9 @@ func (c *connection) look() error {
 	if err := answer.Body.Close(); err != nil {
 		return err
 	}
+	if answer.StatusCode == http.StatusServiceUnavailable {
+		return errShed
+	}
 	if answer.StatusCode != http.StatusOK {
 		return fmt.Errorf("status %d: %s", answer.StatusCode, c.first)
 	}
