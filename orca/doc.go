@@ -55,9 +55,9 @@
 //
 // # Cost
 //
-// A call pays two atomic additions and one trailer of about 75 bytes on the
-// wire; everything else is measured at the window's steps, in one goroutine
-// that Close stops. BenchmarkUnary compares with grpc's own recorder.
+// A call pays two readings of the clock, some atomic operations and one trailer of about
+// 75 bytes on the wire; everything else is measured at the window's steps, in one
+// goroutine that Close stops. BenchmarkUnary compares with grpc's own recorder.
 //
 // # Together with grpc's own package orca
 //

@@ -41,13 +41,14 @@ func (r *Reporter) unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 		r.attach(ctx)
 		return resp, err
 	}
-	before, began := r.inFlight.Add(1)-1, time.Now()
+	before, began := r.inFlight.Add(1)-1, time.Since(r.start)
 	panicked := true
 	// Deferred, so that a handler that panics below somebody's recovery is not in
 	// flight for ever.
 	defer func() {
 		if err == nil && !panicked {
-			r.took.Add(int(before), time.Since(began))
+			now := time.Since(r.start)
+			r.took.Add(now, int(before), now-began)
 		}
 		r.finish(panicked || r.config.faults.has(err))
 		r.attach(ctx)

@@ -26,9 +26,9 @@ const (
 	// before.
 	MetricDraining = orcametric.Draining
 
-	// MetricLatency is what unary calls took of late, at this server, that came when
+	// MetricLatency is what unary calls took in the last 30 s, at this server, that came when
 	// about as many were in flight as now, in seconds: a geometric mean. It is in the
-	// reports that are sent out of band, once a call has succeeded. Of a server that
+	// reports that are sent out of band, if such calls succeeded. Of a server that
 	// is idle it is all that tells how fast it is.
 	MetricLatency = orcametric.Latency
 )
@@ -49,8 +49,8 @@ type Load struct {
 	// ApplicationUtilization is what WithUtilization or WithQueue gave; 1 is
 	// full, and it may be more.
 	ApplicationUtilization float64
-	// Latency is what unary calls took of late that came when about as many were in
-	// flight as now.
+	// Latency is what unary calls took in the last 30 s that came when about as many were in
+	// flight as now; 0 if there were none, and in what ServerMetrics returns.
 	Latency time.Duration
 	// Uptime is the reporter's age.
 	Uptime time.Duration

@@ -119,15 +119,17 @@ func (r *Reporter) Snapshot() Load {
 		load = current.load.clone()
 	}
 	load.InFlight = int(r.inFlight.Load())
-	load.Latency = r.took.Typical(load.InFlight)
+	load.Latency = r.took.Typical(time.Since(r.start), load.InFlight)
 	return load
 }
 
-// ServerMetrics returns Snapshot in the form of grpc's own package orca, so that
-// a Reporter can be the provider of its CallMetricsServerOption. Asked for during
+// ServerMetrics returns Snapshot, but for the latency, in the form of grpc's own package
+// orca, so that a Reporter can be the provider of its CallMetricsServerOption. Asked for during
 // a call, in_flight counts that call too.
 func (r *Reporter) ServerMetrics() *grpcorca.ServerMetrics {
-	return r.Snapshot().serverMetrics()
+	load := r.Snapshot()
+	load.Latency = 0 // goes out of band only: who makes calls sees what they take
+	return load.serverMetrics()
 }
 
 // run measures at every step of the window, until closing.

@@ -127,7 +127,7 @@ func (e *Endpoint) answered(now int64, c Call, o *Outcome) (cost float64) {
 	if rate := e.window.success(now, view.window); rate > 0 || old.errorRate > 0 {
 		e.known.errorRate, e.known.errorAt = float32(rate), now
 	}
-	if o.HasReport && e.report(&view, &o.Report, enoughReports) {
+	if o.HasReport && e.report(&view, &o.Report) {
 		e.lesson.report(o.Report.Utilization, o.Report.RPS)
 	}
 	e.prove(now)
@@ -276,6 +276,9 @@ func (o *observation) add(logLatency, logQueue, n, known float64, inFlight int64
 	o.logQueue.addMany(logQueue, n, known, enough)
 }
 
+// logPerRequest is the logarithm of the time in ns that each request in the queue adds.
+func (o *observation) logPerRequest() float64 { return o.logLatency.value - o.logQueue.value }
+
 // combine sets the per-request time: by the server's account, if it gives one,
 // which the calls have checked; else by what is observed of it. Where the account is
 // about few requests, as where they take seconds, both count. Where few
@@ -286,17 +289,14 @@ func (o *observation) add(logLatency, logQueue, n, known float64, inFlight int64
 // server that has more to do takes less for each, as long as workers of it are idle.
 func (e *Endpoint) combine(o *outlook) {
 	account, ok := e.capacity.logPerRequest(&e.group.curve, o)
-	about := e.capacity.requests()
+	about := e.capacity.requests(o)
 	e.perRequestFrom = FromCapacity
 	seen := &e.observed
 	calls, said := seen.logLatency.samples, e.claim.requests(o)
-	bySeen, bySaid := seen.logLatency.value-seen.logQueue.value, e.claim.logPerRequest+e.group.claimScale.value()
+	bySeen, bySaid := seen.logPerRequest(), e.claim.logPerRequest+e.group.claimScale.value()
 	if !ok {
-		if calls+said == 0 {
-			return
-		}
 		if calls *= o.fade(seen.at); calls+said == 0 {
-			calls = seen.logLatency.samples
+			return
 		}
 		about = calls + said
 		account = (calls*bySeen + said*bySaid) / about
@@ -339,18 +339,18 @@ const fewRequests = 5
 // latency of this client's calls tells, once there were some. Counts of late
 // would tell, too, but in their ups and downs they are the same for all clients,
 // who would all follow them to the same few endpoints.
-func (e *Endpoint) expectQueue(now int64) {
+func (e *Endpoint) expectQueue(o *outlook) {
 	if e.inFlightMean.samples == 0 {
 		return
 	}
 	said := e.inFlightMean.value
-	if e.group.outOfBand.Load() && e.known.inFlight >= 0 {
-		said = e.group.inFlight.value()
+	if all := &e.group.inFlight; o.outOfBand && e.known.inFlight >= 0 && all.count.Load() > 0 {
+		said = all.value()
 	}
 	if l := &e.observed.logLatency; l.samples > 0 && e.known.perRequest > 0 {
 		seen := max(exp(l.value-e.pace.log)-1, 0)
 		n := l.samples
-		if age := now - e.observed.at; age > 0 {
+		if age := o.now - e.observed.at; age > 0 {
 			n /= 1 + float64(age)/observedMemory
 		}
 		said += (seen - said) * n / (n + fewObserved)

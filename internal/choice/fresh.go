@@ -21,7 +21,7 @@ type freshList struct {
 type freshEntry struct {
 	endpoint atomic.Pointer[Endpoint]
 	cost     float
-	at       atomic.Int64 // when; noted only where reports come out of band
+	at       atomic.Int64 // when
 }
 
 const (
@@ -37,9 +37,7 @@ const (
 func (l *freshList) add(now int64, e *Endpoint, cost float64) {
 	entry := &l.ring[(l.added.Add(1)-1)%freshRing]
 	entry.cost.store(cost)
-	if e.group.outOfBand.Load() {
-		entry.at.Store(now)
-	}
+	entry.at.Store(now)
 	entry.endpoint.Store(e)
 }
 
@@ -67,8 +65,8 @@ func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint6
 	for i := added; i > 0 && added-i < freshScan && left > 0; i-- {
 		at := (i - 1) % freshRing
 		entry := &l.ring[at]
-		if o.outOfBand && float64(o.now-entry.at.Load()) > freshStays*o.news.memory*o.prior {
-			break
+		if !o.hurried && !o.fresh(entry.at.Load()) {
+			break // what is behind it is older
 		}
 		index := f.indexOf(entry.endpoint.Load())
 		if index < 0 {
@@ -76,9 +74,6 @@ func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint6
 		}
 		if left--; index == best.index {
 			continue
-		}
-		if !o.hurried && f.endpoints[index].forgotten(o) {
-			break // what is behind it is older
 		}
 		if cost := entry.cost.load(); remember && cost > 0 {
 			if l.again(i, added) {
@@ -102,10 +97,10 @@ func (f *Fleet) freshest(o *outlook, random Random, best *candidate) (slot uint6
 	return slot
 }
 
-// forgotten tells whether what was learned of the endpoint has faded to nothing.
-func (e *Endpoint) forgotten(o *outlook) bool {
-	last := max(e.facts.paceAt.Load(), e.facts.reportedAt.Load(), e.provenAt.Load())
-	return o.fade(last) == 0
+// fresh tells whether an answer of time at is news still.
+func (o *outlook) fresh(at int64) bool {
+	age := o.now - at
+	return age < o.window && (!o.outOfBand || float64(age) <= freshStays*o.news.memory*o.prior)
 }
 
 // again tells whether the endpoint of an entry has answered again since, of added in all.

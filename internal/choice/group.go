@@ -12,10 +12,10 @@ import (
 type Group struct {
 	histograms bool // do not change
 
-	anyProven atomic.Bool
-	outOfBand atomic.Bool // reports come out of band
-	shared    atomic.Pointer[shared]
-	refreshAt atomic.Int64
+	anyProven   atomic.Bool
+	outOfBandAt atomic.Int64 // when a report came out of band last; 0 for never
+	shared      atomic.Pointer[shared]
+	refreshAt   atomic.Int64
 
 	mu sync.Mutex // held to publish another shared
 	// The rest is guarded by mu.
@@ -53,8 +53,8 @@ type shared struct {
 	spare     float64 // calls that no queue is taken to cost less than
 	counted   float64 // the part of a difference in speed that counts
 	panicking bool    // the filters would leave too few
-	outOfBand bool
-	hurried   bool // answers come so fast that costs do not change between a few of them
+	outOfBand bool    // reports come out of band
+	hurried   bool    // answers come so fast that costs do not change between a few of them
 }
 
 // publish has another shared take the place of the one that there is.
@@ -91,13 +91,6 @@ func NewGroup(p Params, histograms bool) *Group {
 	return g
 }
 
-// hearsOutOfBand notes that reports come out of band.
-func (g *Group) hearsOutOfBand() {
-	if !g.outOfBand.Load() {
-		g.outOfBand.Store(true)
-	}
-}
-
 // SetParams changes the parameters. What was learned is kept.
 func (g *Group) SetParams(p Params) {
 	p.perWindow = 1 / max(float64(p.DecayWindow), 1)
@@ -128,7 +121,10 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 	c := census{flow: g.flows.flow(), vacancy: vacancy{latency: exp(g.latency.value()) / 1e9, logTypical: o.logPrior}}
 	g.mu.Unlock()
 	for _, e := range endpoints {
+		e.mu.Lock()
+		e.rescale(&o)
 		c.count(&o, e)
+		e.mu.Unlock()
 	}
 	g.publish(func(s *shared) {
 		if c.timed > 0 {
@@ -153,7 +149,7 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 		left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
 		s.panicking = left < s.params.PanicThreshold
 		s.hurried = g.hurries(now, s)
-		s.outOfBand = g.outOfBand.Load()
+		s.outOfBand = o.fade(g.outOfBandAt.Load()) > 0
 	})
 	g.anyProven.Store(c.proven)
 	g.refreshAt.Store(now + refreshInterval)
@@ -186,6 +182,7 @@ type census struct {
 	proven               bool
 }
 
+// count counts an endpoint. The caller holds its mu.
 func (c *census) count(o *outlook, e *Endpoint) {
 	var f facts
 	e.facts.load(&f)
@@ -197,6 +194,10 @@ func (c *census) count(o *outlook, e *Endpoint) {
 		own := float64(e.inFlight()) * (1 - o.news.onTheWay)
 		all := own
 		if f.inFlight >= 0 || f.utilization >= 0 {
+			if o.outOfBand {
+				// What is expected at each is made of what is found here.
+				f.inFlightMean = float32(e.inFlightMean.value)
+			}
 			all = float64(f.inFlightMean)
 		}
 		c.flow.count(&f, known)

@@ -51,7 +51,7 @@ func (e *Endpoint) learn(o *outlook) {
 	l := &e.lesson
 	known := o.fade(e.known.perRequestAt)
 	if l.reported {
-		e.capacity.report(l.utilization, l.rps, known)
+		e.capacity.report(o.now, l.utilization, l.rps, known)
 	}
 	if n := l.calls; n > 0 {
 		logLatency, logQueue := log(l.latency)/n, log(l.queue)/n
@@ -61,6 +61,6 @@ func (e *Endpoint) learn(o *outlook) {
 		e.capacity.observe(&e.group.curve, o, logLatency, logQueue, n)
 		e.combine(o)
 	}
-	e.expectQueue(o.now)
+	e.expectQueue(o)
 	*l = lesson{at: o.now}
 }

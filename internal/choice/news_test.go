@@ -177,7 +177,7 @@ func TestACountOutOfBandIsForgottenOnceItIsOld(t *testing.T) {
 	g, f, now := provenFleet(t, DefaultParams(), 2)
 	heard := func(i int, inFlight float64) {
 		r := NoReport()
-		r.InFlight, r.Utilization, r.RPS = inFlight, 0.5, 100
+		r.InFlight, r.Utilization, r.RPS = inFlight, 0.9, 100
 		f.Endpoint(i).Reported(now, r)
 	}
 	ratio := func(at int64) float64 { return costAt(f.Endpoint(1), at) / costAt(f.Endpoint(0), at) }
@@ -192,6 +192,12 @@ func TestACountOutOfBandIsForgottenOnceItIsOld(t *testing.T) {
 	}
 	if r := ratio(now + 5*sec); r > 1.1 {
 		t.Errorf("5 s later it costs %v times as much", r)
+	}
+	// What is expected at both is what both say on average.
+	for i := range 2 {
+		if usual := f.Endpoint(i).known.inFlightMean; usual < 4 || usual > 5 {
+			t.Errorf("at endpoint %d %v calls are usual, want 4.5", i, usual)
+		}
 	}
 }
 

@@ -163,17 +163,17 @@ func (e *Endpoint) Probed(now int64, r Report) {
 	e.meet(now, &r)
 	news := e.isNews(now, &r)
 	if news {
-		e.claimed(&view, &r)
-		if known := view.fade(old.perRequestAt); e.believe(&view, &r, enoughReports) && (e.capacity.perUnit == 0 || known == 0) {
-			e.capacity.report(r.Utilization, r.RPS, known)
+		e.hearClaim(&view, &r)
+		if e.believe(&view, &r, enoughReports) && !e.capacity.holds(&view) {
+			e.capacity.report(now, r.Utilization, r.RPS, 0)
 			e.combine(&view)
 		} else {
-			e.combineIfUnknown(&view)
+			e.combineByClaim(&view)
 		}
 		e.probedAt = now
 	}
 	e.lastProbe = r
-	e.expectQueue(now)
+	e.expectQueue(&view)
 	e.settle(&view)
 	e.facts.store(&old, &e.known, view.window)
 	cost, _ := e.estimate(&view, &e.known, float64(e.inFlight()), 0)

@@ -31,26 +31,32 @@ func (e *Endpoint) Reported(now int64, r Report) {
 	e.lock()
 	defer e.mu.Unlock()
 	old, view := e.known, e.group.outlook(now)
-	e.group.hearsOutOfBand()
-	reports := float64(steady) / float64(max(now-old.reportedAt, 1))
-	e.claimed(&view, &r)
-	if e.report(&view, &r, max(reports, enoughReports)) {
-		e.capacity.report(r.Utilization, r.RPS, view.fade(old.perRequestAt))
+	e.group.outOfBandAt.Store(now)
+	e.meet(now, &r) // first: what was learned of another server says nothing of this one
+	reports := float64(steady) / float64(max(now-e.known.reportedAt, 1))
+	known := view.fade(e.known.perRequestAt)
+	e.hearClaim(&view, &r)
+	if e.hear(&view, &r, max(reports, enoughReports)) {
+		e.capacity.report(now, r.Utilization, r.RPS, known)
 		e.combine(&view)
 	} else {
-		e.combineIfUnknown(&view)
+		e.combineByClaim(&view)
 	}
-	e.expectQueue(now)
+	e.expectQueue(&view)
 	e.prove(now)
 	e.settle(&view)
 	e.facts.store(&old, &e.known, view.window)
 }
 
-// report takes in a report, and tells whether it says anything new of how long
-// requests take. Its in-flight count is averaged over enough reports. The caller holds
-// e.mu, and publishes.
-func (e *Endpoint) report(o *outlook, r *Report, enough float64) (news bool) {
+// report takes in a report that came with a call, and tells whether it says anything new of
+// how long requests take. The caller holds e.mu, and publishes.
+func (e *Endpoint) report(o *outlook, r *Report) (news bool) {
 	e.meet(o.now, r)
+	return e.hear(o, r, enoughReports)
+}
+
+// hear does so once the server was met. The in-flight count is averaged over enough reports.
+func (e *Endpoint) hear(o *outlook, r *Report, enough float64) (news bool) {
 	if *r == e.lastReport && o.now-e.known.reportedAt < repeated && !e.counts {
 		return false
 	}
@@ -111,6 +117,9 @@ func (r *Report) errorRate(was float32, known float64) float32 {
 	if r.RPS > 0 && valid(r.EPS) {
 		rate += (min(r.EPS/r.RPS, 1) - rate) * min(r.RPS*window, 1)
 	}
+	if rate < noErrors {
+		rate = 0
+	}
 	return float32(rate)
 }
 
@@ -139,18 +148,18 @@ const mostSaid = 1e12
 // make the endpoint look better. The caller holds e.mu.
 func (e *Endpoint) reportIfWorse(o *outlook, r *Report) {
 	if r.Uptime > 0 && e.age(o.now, r.Uptime) {
-		e.report(o, r, enoughReports)
+		e.report(o, r)
 		return // another server: nothing of the old one is left to compare with
 	}
 	old, oldCapacity, oldMean, wasDraining := e.known, e.capacity, e.inFlightMean, e.draining.Load()
 	oldPace, oldReport := e.pace, e.lastReport
 	before := e.cost(o, &e.known)
 
-	if e.report(o, r, enoughReports) {
-		e.capacity.report(r.Utilization, r.RPS, o.fade(e.known.perRequestAt))
+	if e.report(o, r) {
+		e.capacity.report(o.now, r.Utilization, r.RPS, o.fade(e.known.perRequestAt))
 		e.combine(o)
 	}
-	e.expectQueue(o.now)
+	e.expectQueue(o)
 	if e.cost(o, &e.known) < before || (wasDraining && !r.Draining) {
 		e.known, e.capacity, e.inFlightMean, e.pace = old, oldCapacity, oldMean, oldPace
 		e.lastReport = oldReport // else an answer that says the same would be no news
@@ -195,6 +204,8 @@ type capacity struct {
 	utilization, rps mean
 	perUnit          float64 // ns of utilization that one request takes: the one over the other
 	logPerUnit       float64
+	at               int64   // when it said so last
+	scale            float64 // the factor that servers share, a logarithm, that was last reckoned with
 
 	checkedAt int64
 	deviation mean // of the logarithm of latencies from the group's curve
@@ -213,13 +224,16 @@ const (
 	// the two are taken.
 	enoughCapacity   = 5
 	enoughDeviations = 50
+	// rescaleFrom is by how much the factor that servers share, a logarithm, must have changed.
+	rescaleFrom = 0.05
 	// believable is the square of by how much, as a logarithm, a server's calls
 	// deviate without its reports being wrong: half of such a deviation is heeded.
 	believable = 0.1
 )
 
 // report takes in what a server says of a time in which it was not idle.
-func (c *capacity) report(utilization, rps, known float64) {
+func (c *capacity) report(now int64, utilization, rps, known float64) {
+	c.at = now
 	// The means are taken before the ratio: where requests are few, some of the
 	// shortest times have hardly any, and would look like those of a slow server.
 	c.utilization.add(min(utilization, mostSaid), known, enoughCapacity)
@@ -228,8 +242,11 @@ func (c *capacity) report(utilization, rps, known float64) {
 	c.logPerUnit = log(c.perUnit)
 }
 
-// requests is how many a report is about.
-func (c *capacity) requests() float64 { return c.rps.value * window }
+// holds tells whether the server gives an account that has not been forgotten.
+func (c *capacity) holds(o *outlook) bool { return c.perUnit != 0 && o.fade(c.at) > 0 }
+
+// requests is how many an account is about, less as it is forgotten.
+func (c *capacity) requests(o *outlook) float64 { return c.rps.value * window * o.fade(c.at) }
 
 // observe takes in n calls: the mean logarithms of their latencies and of the queues
 // that they were in, themselves included.
@@ -248,11 +265,33 @@ func (c *capacity) observe(g *curve, o *outlook, logLatency, logQueue, n float64
 // longer, or much less long, than what it says would have them take is not
 // believed: its account is corrected by as much. A small deviation is chance.
 func (c *capacity) logPerRequest(g *curve, o *outlook) (float64, bool) {
-	if c.perUnit == 0 || g.drain.count.Load() == 0 {
+	if !c.holds(o) || g.drain.count.Load() == 0 {
 		return 0, false
 	}
 	d, square, chance := c.doubt(o)
-	return c.logPerUnit + g.drain.value() + d*square/(square+chance), true
+	c.scale = g.drain.value()
+	return c.logPerUnit + c.scale + d*square/(square+chance), true
+}
+
+// rescale has an account that was given some time ago reckon with the factor that servers
+// share as it is now. Else, where that has changed since, the endpoints that get calls would be
+// compared with the others by another measure. The caller holds e.mu.
+func (e *Endpoint) rescale(o *outlook) {
+	if e.knowledge == nil || e.capacity.scale == 0 {
+		return
+	}
+	moved := e.group.curve.drain.value() - e.capacity.scale
+	if math.Abs(moved) < rescaleFrom || math.Abs(e.pace.log+moved) > logLongest {
+		return
+	}
+	old, k, factor := e.known, &e.known, exp(moved)
+	e.capacity.scale += moved
+	e.pace.log += moved
+	e.pace.usual += moved
+	k.logActual = float32(e.pace.log)
+	k.perRequest = float32(min(float64(k.perRequest)*factor, longest))
+	k.certain = float32(min(float64(k.certain)*factor, longest))
+	e.facts.store(&old, k, o.window)
 }
 
 // doubt is by how much the calls of late deviate from what the server's account

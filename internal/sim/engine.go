@@ -411,7 +411,7 @@ func (e *engine) complete(s *server) {
 			s.history.add(r.found, e.now-r.reached)
 		}
 		if s.took != nil && code == OK {
-			s.took.Add(int(r.found), time.Duration(e.now-r.reached))
+			s.took.Add(time.Duration(e.now), int(r.found), time.Duration(e.now-r.reached))
 		}
 		e.answer(f.request, r, s, code)
 	}

@@ -55,7 +55,7 @@ func (s *server) report(now int64, random *rand.Rand) Report {
 		said.EPS /= m.weight
 	}
 	if s.took != nil {
-		said.Latency = s.took.Typical(int(s.count))
+		said.Latency = s.took.Typical(time.Duration(now), int(s.count))
 	}
 	switch r.UtilizationOf {
 	case scenario.OfSlots:
@@ -86,7 +86,7 @@ func (s *server) probe(now int64, random *rand.Rand) Probe {
 		p.Report = s.report(now, random)
 	}
 	// Whoever can answer a probe has its queue and its latencies at hand, whatever it reports.
-	p.Report.InFlight, p.Report.Latency = float64(s.count), s.took.Typical(int(s.count))
+	p.Report.InFlight, p.Report.Latency = float64(s.count), s.took.Typical(time.Duration(now), int(s.count))
 	return p
 }
 
