@@ -167,7 +167,7 @@ func TestTheExampleForLanguageModelsSaysWhatItMeans(t *testing.T) {
 	}
 	// The metric that it names is what counts for the utilization.
 	r := &v3orcapb.OrcaLoadReport{CpuUtilization: 0.1, NamedMetrics: map[string]float64{"kv_cache_utilization": 0.7}}
-	if u := utilizationOf(r, newSettings(&got).metrics); u != 0.7 {
+	if u, _ := utilizationOf(r, newSettings(&got).metrics); u != 0.7 {
 		t.Errorf("the utilization is %v, want that of the KV cache, 0.7", u)
 	}
 }

@@ -154,7 +154,8 @@ const (
 //	whenIdle = certainPerRequestMs x spareCalls
 //	costMs   = max((byQueue^4 + whenIdle^4)^(1/4), unusualSilenceMs) x errorPenaltyFactor + distanceCostMs
 //
-// The norm of order four is about the larger of two. In the cost all but the distance is divided by the weight if WeightApplied says so.
+// The norm of order four is about the larger of two. In the cost all but the distance is divided by neglectFactor, and by
+// the weight if WeightApplied says so.
 type Candidate struct {
 	Endpoint   string   `json:"endpoint"`  // its first address
 	DrawnFrom  string   `json:"drawnFrom"` // "fresh": it is one of those that answered last; "random"
@@ -170,8 +171,8 @@ type Candidate struct {
 	DistanceCostMs float64 `json:"distanceCostMs,omitempty"`
 
 	// PerRequest is the time that each call in the queue adds. It is made from
-	// "reported capacity" (utilization over requests a second), "own calls" or
-	// "typical" (nothing is known); it fades to what is typical as it ages.
+	// "reported capacity" (utilization over requests a second), "own calls",
+	// "reported latency" or "typical" (nothing is known); it fades to what is typical as it ages.
 	PerRequestMs           float64  `json:"perRequestMs"`
 	PerRequestFrom         string   `json:"perRequestFrom"`
 	PerRequestAgeMs        *float64 `json:"perRequestAgeMs,omitempty"`
@@ -205,6 +206,10 @@ type Candidate struct {
 
 	WeightPercent float64 `json:"weightPercent"` // what warmup and the way out of probation allow
 	WeightApplied bool    `json:"weightApplied"`
+
+	// NeglectFactor is above 1 where no call has been made to the endpoint for long: then what
+	// is known of it may be wrong, and only a call can show that.
+	NeglectFactor float64 `json:"neglectFactor"`
 }
 
 func (p *picker) decision(x *choice.Explanation, method string) *Decision {
@@ -272,6 +277,7 @@ func candidate(l *choice.Look) Candidate {
 		OwnErrorRatePercent: 100 * l.ErrorRate, ReportedErrorRatePercent: 100 * l.ReportedErrorRate,
 		ErrorPenaltyFactor: l.ErrorPenalty,
 		WeightPercent:      100 * l.Weight, WeightApplied: l.Weighed,
+		NeglectFactor: l.Neglect,
 	}
 	if l.Fresh {
 		c.DrawnFrom = "fresh"

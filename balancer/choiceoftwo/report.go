@@ -61,7 +61,7 @@ func parseMetricNames(names []string) []metricName {
 // not set; only a utilization that was named may be 0.
 func translate(r *v3orcapb.OrcaLoadReport, metrics []metricName, to *choice.Report) {
 	*to = choice.NoReport()
-	to.Utilization = utilizationOf(r, metrics)
+	to.Utilization, to.OfCPU = utilizationOf(r, metrics)
 	if rps := r.GetRpsFractional(); rps > 0 {
 		to.RPS, to.EPS = rps, r.GetEps()
 	}
@@ -93,7 +93,8 @@ func translate(r *v3orcapb.OrcaLoadReport, metrics []metricName, to *choice.Repo
 	}
 }
 
-func utilizationOf(r *v3orcapb.OrcaLoadReport, metrics []metricName) float64 {
+// utilizationOf is the highest of the metrics, else the application's own, else the CPU's.
+func utilizationOf(r *v3orcapb.OrcaLoadReport, metrics []metricName) (utilization float64, ofCPU bool) {
 	highest := -1.0
 	for _, m := range metrics {
 		if v, ok := m(r); ok {
@@ -101,13 +102,13 @@ func utilizationOf(r *v3orcapb.OrcaLoadReport, metrics []metricName) float64 {
 		}
 	}
 	if highest >= 0 {
-		return highest
+		return highest, false
 	}
 	if v := r.GetApplicationUtilization(); v > 0 {
-		return v
+		return v, false
 	}
 	if v := r.GetCpuUtilization(); v > 0 {
-		return v
+		return v, true
 	}
-	return -1
+	return -1, false
 }

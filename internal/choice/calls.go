@@ -289,7 +289,7 @@ func (o *observation) logPerRequest() float64 { return o.logLatency.value - o.lo
 // server that has more to do takes less for each, as long as workers of it are idle.
 func (e *Endpoint) combine(o *outlook) {
 	account, ok := e.capacity.logPerRequest(&e.group.curve, o)
-	about := e.capacity.requests(o)
+	about := e.capacity.requests(o, e.uptime)
 	e.perRequestFrom = FromCapacity
 	seen := &e.observed
 	calls, said := seen.logLatency.samples, e.claim.requests(o)

@@ -54,18 +54,19 @@ type Endpoint struct {
 // knowledge is what was learned of the server that is there now. Of many endpoints most
 // may never be called; they do without.
 type knowledge struct {
-	known        facts
-	window       errorWindow
-	lesson       lesson
-	observed     observation
-	capacity     capacity
-	claim        claim
-	inFlightMean mean
-	pace         pace
-	lastReport   Report
-	lastProbe    Report // what a probe was answered last
-	counts       bool   // its in-flight counts are of the moment, however old the rest is
-	probedAt     int64  // when a report came that a probe asked for
+	known          facts
+	window         errorWindow
+	lesson         lesson
+	observed       observation
+	capacity       capacity
+	claim          claim
+	inFlightMean   mean
+	pace           pace
+	lastReport     Report
+	lastProbe      Report // what a probe was answered last
+	ownUtilization bool   // it has reported one that is not the CPU's
+	counts         bool   // its in-flight counts are of the moment, however old the rest is
+	probedAt       int64  // when a report came that a probe asked for
 }
 
 func nothingLearned() knowledge { return knowledge{known: nothingKnown, lesson: lesson{at: longAgo}} }

@@ -23,7 +23,7 @@ type Look struct {
 	Cost       float64 // what it was compared on
 	Distance   float64 // how long the way there and back is
 	ByDistance float64 // what that adds to the cost
-	Expected   float64 // the same, but for its weight and its distance
+	Expected   float64 // the same, but for neglect, its weight and its distance
 
 	PerRequest      float64
 	Certain         float64 // PerRequest, but what is typical as far as the difference may be chance
@@ -50,7 +50,8 @@ type Look struct {
 	ReportedErrorRate float64 // the same, as the server says
 	ErrorPenalty      float64 // the factor that they make
 	Weight            float64
-	Weighed           bool // the cost was divided by the weight
+	Weighed           bool    // the cost was divided by the weight
+	Neglect           float64 // what the cost was divided by, because no call was made to it for long
 }
 
 // Source is what an estimate is made from.
@@ -102,11 +103,14 @@ func (x *Explanation) look(o *outlook, e *Endpoint, f *facts, c *candidate, weig
 		ErrorRate:         float64(f.errorRate) * o.fade(f.errorAt),
 		ReportedErrorRate: float64(f.reportedErrorRate) * o.fade(f.reportedAt),
 		ErrorPenalty:      penalty(o.errorRate(f)),
-		Weight:            weight, Weighed: weighed,
+		Weight:            weight, Weighed: weighed, Neglect: 1,
 	}
 	if own > 0 {
 		answering, _ := o.expect(f, float64(own), c.unseen)
 		l.UnusualSilence = e.unusualSilence(o.now, answering/float64(own))
+	}
+	if n := e.neglect(o, own); n > negligible {
+		l.Neglect = n
 	}
 	l.Distance = float64(e.distance.Load())
 	l.ByDistance = o.farther(c)

@@ -197,7 +197,11 @@ func (f *Fleet) look(o *outlook, i int, random Random, c *candidate) {
 	e.facts.loadCost(&facts)
 	c.index, c.passedOver, c.untried = i, 0, false
 	c.unseen = o.news.guess(random)
-	c.cost, c.queue = e.estimate(o, &facts, float64(e.inFlight()), c.unseen)
+	own := e.inFlight()
+	c.cost, c.queue = e.estimate(o, &facts, float64(own), c.unseen)
+	if n := e.neglect(o, own); n > negligible {
+		c.cost /= n
+	}
 	if e.plain.Load() != o.params || o.explanation != nil {
 		f.examine(o, e, random, c)
 	} else if o.distances != nil {

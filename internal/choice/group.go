@@ -19,10 +19,11 @@ type Group struct {
 
 	mu sync.Mutex // held to publish another shared
 	// The rest is guarded by mu.
-	flows    flows
-	spare    spare
-	lookedAt int64  // at the fleet
-	answers  uint64 // that had come until then
+	flows      flows
+	spare      spare
+	lookedAt   int64   // at the fleet
+	answers    uint64  // that had come until then
+	answerRate float64 // a ns, of late
 
 	// What every call writes is kept off the cache lines that every pick reads.
 	_     cacheLine
@@ -54,6 +55,7 @@ type shared struct {
 	counted   float64 // the part of a difference in speed that counts
 	panicking bool    // the filters would leave too few
 	outOfBand bool    // reports come out of band
+	neglected float64 // by how much each ns without a call adds to what a cost is divided by
 	hurried   bool    // answers come so fast that costs do not change between a few of them
 }
 
@@ -149,6 +151,7 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 		left := float64(len(endpoints)-c.passedOver) / float64(max(len(endpoints), 1))
 		s.panicking = left < s.params.PanicThreshold
 		s.hurried = g.hurries(now, s)
+		s.neglected = g.answerRate / (neglectedPicks * float64(max(len(endpoints), 1)))
 		s.outOfBand = o.fade(g.outOfBandAt.Load()) > 0
 	})
 	g.anyProven.Store(c.proven)
@@ -158,10 +161,16 @@ func (g *Group) refresh(now int64, endpoints []*Endpoint) {
 // instant is for how long, in ns, no cost can change: no server is so fast.
 const instant = 25e3
 
+// answerRateTime, in ns, is over how long answers are counted.
+const answerRateTime = 1e9
+
 // hurries tells whether of late as many answers as a pick looks at came in an instant,
 // or in a part of what a request takes. The caller holds g.mu.
 func (g *Group) hurries(now int64, s *shared) bool {
 	answers := g.fresh.added.Load()
+	if age := float64(now - g.lookedAt); g.lookedAt != 0 && age > 0 {
+		g.answerRate += (float64(answers-g.answers)/age - g.answerRate) * min(age/answerRateTime, 1)
+	}
 	few := float64(now-g.lookedAt) * float64(s.params.FreshCandidates)
 	hurried := few < float64(answers-g.answers)*max(s.prior/4, instant)
 	g.lookedAt, g.answers = now, answers

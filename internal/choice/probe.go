@@ -161,7 +161,8 @@ func (e *Endpoint) Probed(now int64, r Report) {
 	e.lock()
 	old, view := e.known, e.group.outlook(now)
 	e.meet(now, &r)
-	news := e.isNews(now, &r)
+	news, said := e.isNews(now, &r), r
+	e.translate(&r)
 	if news {
 		e.hearClaim(&view, &r)
 		if e.believe(&view, &r, enoughReports) && !e.capacity.holds(&view) {
@@ -172,7 +173,7 @@ func (e *Endpoint) Probed(now int64, r Report) {
 		}
 		e.probedAt = now
 	}
-	e.lastProbe = r
+	e.lastProbe = said
 	e.expectQueue(&view)
 	e.settle(&view)
 	e.facts.store(&old, &e.known, view.window)

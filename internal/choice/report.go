@@ -13,6 +13,7 @@ type Report struct {
 	RPS         float64       // requests a second, over the window of Utilization
 	EPS         float64       // errors a second, over the same window
 	Uptime      time.Duration // since the server started
+	OfCPU       bool          // Utilization is the CPU's, since the server gave none of its own
 	Draining    bool          // it is about to go
 
 	// Latency is what its requests took of late that came when about InFlight were there;
@@ -64,7 +65,21 @@ func (e *Endpoint) hear(o *outlook, r *Report, enough float64) (news bool) {
 		e.counts = true
 	}
 	e.lastReport = *r
+	e.translate(r)
 	return e.believe(o, r, enough)
+}
+
+// translate takes the CPU's utilization for none at all where the server has given one of its
+// own before: that was 0 this time, which it cannot say, and the two are not the same measure.
+func (e *Endpoint) translate(r *Report) {
+	if !valid(r.Utilization) {
+		return
+	}
+	if !r.OfCPU {
+		e.ownUtilization = true
+	} else if e.ownUtilization {
+		r.Utilization = 0
+	}
 }
 
 // meet takes in what a report says of the server that is there, old news or not.
@@ -88,7 +103,6 @@ func (e *Endpoint) believe(o *outlook, r *Report, enough float64) (news bool) {
 		if threshold := o.params.UtilizationThreshold; threshold > 0 && r.Utilization > threshold {
 			e.unsettle()
 		}
-		news = r.Utilization >= minUtilization && valid(r.RPS) && r.RPS > 0
 	}
 	if valid(r.RPS) {
 		k.rps = float32(min(r.RPS, mostSaid))
@@ -106,7 +120,7 @@ func (e *Endpoint) believe(o *outlook, r *Report, enough float64) (news bool) {
 	if valid(r.Utilization) || valid(r.InFlight) || r.RPS > 0 {
 		k.reportedAt, k.ownThen = now, float32(float64(e.inFlight())*(1-o.news.onTheWay))
 	}
-	return news
+	return e.capacity.tells(r.Utilization, r.RPS)
 }
 
 // errorRate is the part of its calls that the server says it fails, where was is what it said
@@ -137,6 +151,9 @@ const (
 	// the same ups and downs at about the same time, and would all follow them.
 	steady = int64(10 * time.Second)
 )
+
+// window is what a report is presumed to be about, in seconds.
+const window = 1
 
 func valid(x float64) bool { return x >= 0 && !math.IsInf(x, 1) }
 
@@ -195,113 +212,4 @@ func (e *Endpoint) age(now int64, uptime time.Duration) (another bool) {
 	}
 	e.reconnected = false
 	return another
-}
-
-// capacity is what a server says that it can do: rps/utilization requests a
-// second, as gRFC A58 weighs it. Its inverse is the time that each request in
-// the queue adds, but for a factor that servers share.
-type capacity struct {
-	utilization, rps mean
-	perUnit          float64 // ns of utilization that one request takes: the one over the other
-	logPerUnit       float64
-	at               int64   // when it said so last
-	scale            float64 // the factor that servers share, a logarithm, that was last reckoned with
-
-	checkedAt int64
-	deviation mean // of the logarithm of latencies from the group's curve
-}
-
-const (
-	// minUtilization: below it the ratio is noise.
-	minUtilization = 0.01
-	// longest, in ns, is what nothing takes, and 1/longest what all takes: they bound
-	// what can be made of what is said.
-	longest    = 1e18
-	logLongest = 18 * math.Ln10
-	// window is what a report is presumed to be about, in seconds.
-	window = 1
-	// enoughCapacity and enoughDeviations are over how many reports and calls
-	// the two are taken.
-	enoughCapacity   = 5
-	enoughDeviations = 50
-	// rescaleFrom is by how much the factor that servers share, a logarithm, must have changed.
-	rescaleFrom = 0.05
-	// believable is the square of by how much, as a logarithm, a server's calls
-	// deviate without its reports being wrong: half of such a deviation is heeded.
-	believable = 0.1
-)
-
-// report takes in what a server says of a time in which it was not idle.
-func (c *capacity) report(now int64, utilization, rps, known float64) {
-	c.at = now
-	// The means are taken before the ratio: where requests are few, some of the
-	// shortest times have hardly any, and would look like those of a slow server.
-	c.utilization.add(min(utilization, mostSaid), known, enoughCapacity)
-	c.rps.add(min(rps, mostSaid), known, enoughCapacity)
-	c.perUnit = min(c.utilization.value/c.rps.value*1e9, longest)
-	c.logPerUnit = log(c.perUnit)
-}
-
-// holds tells whether the server gives an account that has not been forgotten.
-func (c *capacity) holds(o *outlook) bool { return c.perUnit != 0 && o.fade(c.at) > 0 }
-
-// requests is how many an account is about, less as it is forgotten.
-func (c *capacity) requests(o *outlook) float64 { return c.rps.value * window * o.fade(c.at) }
-
-// observe takes in n calls: the mean logarithms of their latencies and of the queues
-// that they were in, themselves included.
-func (c *capacity) observe(g *curve, o *outlook, logLatency, logQueue, n float64) {
-	if c.perUnit == 0 {
-		return
-	}
-	_, square, chance := c.doubt(o)
-	trust := chance / (square + chance)
-	c.deviation.addMany(g.learn(logLatency-c.logPerUnit, logQueue, trust, int64(n)), n, o.fade(c.checkedAt), enoughDeviations)
-	c.checkedAt = o.now
-}
-
-// logPerRequest is the logarithm of the time in ns that each request in the queue
-// adds, by the server's own account, if it gives one. A server whose calls take much
-// longer, or much less long, than what it says would have them take is not
-// believed: its account is corrected by as much. A small deviation is chance.
-func (c *capacity) logPerRequest(g *curve, o *outlook) (float64, bool) {
-	if !c.holds(o) || g.drain.count.Load() == 0 {
-		return 0, false
-	}
-	d, square, chance := c.doubt(o)
-	c.scale = g.drain.value()
-	return c.logPerUnit + c.scale + d*square/(square+chance), true
-}
-
-// rescale has an account that was given some time ago reckon with the factor that servers
-// share as it is now. Else, where that has changed since, the endpoints that get calls would be
-// compared with the others by another measure. The caller holds e.mu.
-func (e *Endpoint) rescale(o *outlook) {
-	if e.knowledge == nil || e.capacity.scale == 0 {
-		return
-	}
-	moved := e.group.curve.drain.value() - e.capacity.scale
-	if math.Abs(moved) < rescaleFrom || math.Abs(e.pace.log+moved) > logLongest {
-		return
-	}
-	old, k, factor := e.known, &e.known, exp(moved)
-	e.capacity.scale += moved
-	e.pace.log += moved
-	e.pace.usual += moved
-	k.logActual = float32(e.pace.log)
-	k.perRequest = float32(min(float64(k.perRequest)*factor, longest))
-	k.certain = float32(min(float64(k.certain)*factor, longest))
-	e.facts.store(&old, k, o.window)
-}
-
-// doubt is by how much the calls of late deviate from what the server's account
-// would have them take. Its square is to be compared with what chance can make
-// of that, both being multiples of the same.
-func (c *capacity) doubt(o *outlook) (deviation, square, chance float64) {
-	known := o.fade(c.checkedAt)
-	if known == 0 {
-		return 0, 0, 1
-	}
-	deviation = known * c.deviation.value
-	return deviation, deviation * deviation * c.deviation.samples, believable*c.deviation.samples + 1
 }

@@ -80,6 +80,7 @@ type Report struct {
 	RPS         float64 // answers per second
 	EPS         float64 // failed answers per second
 	Uptime      time.Duration
+	OfCPU       bool // Utilization is the CPU's; the servers here all have one of their own
 	Draining    bool
 	// Latency is what requests took of late that came when about as many were in service. It
 	// comes with probes and out of band only.

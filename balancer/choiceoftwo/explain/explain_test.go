@@ -26,7 +26,7 @@ func decisions() []*choiceoftwo.Decision {
 		PerRequestMs: 12, PerRequestFrom: "reported capacity", PerRequestAgeMs: ptr(3.4), PerRequestKnownPercent: 99.9,
 		QueueCalls: 0.3, QueueFrom: "reported in-flight", OwnInFlightCalls: 0, OthersInFlightCalls: 0.4,
 		ReportedInFlightCalls: ptr(0), UsualInFlightCalls: ptr(0.6), ReportAgeMs: ptr(3.4), ReportKnownPercent: 99.9,
-		UtilizationPercent: ptr(40), ErrorPenaltyFactor: 1, WeightPercent: 100,
+		UtilizationPercent: ptr(40), ErrorPenaltyFactor: 1, NeglectFactor: 1, WeightPercent: 100,
 	}
 	other := fresh
 	other.ReportByProbe = true
@@ -42,7 +42,7 @@ func decisions() []*choiceoftwo.Decision {
 	frozen := choiceoftwo.Candidate{
 		Endpoint: "movie/2", DrawnFrom: "random", Verdict: choiceoftwo.Lost, CostMs: 21500, PerRequestMs: 12, PerRequestFrom: "typical",
 		QueueFrom: "own in-flight", QueueCalls: 3.4, OwnInFlightCalls: 3, OthersInFlightCalls: 0.4, SilenceMs: 2150, UnusualSilenceMs: 2120,
-		ErrorPenaltyFactor: 1, WeightPercent: 10, WeightApplied: true,
+		ErrorPenaltyFactor: 1, NeglectFactor: 1, WeightPercent: 10, WeightApplied: true,
 	}
 	young := frozen
 	young.Endpoint, young.Verdict, young.CostMs, young.SilenceMs, young.QueueCalls = "movie/5", choiceoftwo.Won, 16.8, 0, 0.4

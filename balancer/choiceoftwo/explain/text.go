@@ -65,6 +65,9 @@ func sum(c *choiceoftwo.Candidate, d *choiceoftwo.Decision) string {
 	if c.ErrorPenaltyFactor > 1 {
 		s += fmt.Sprintf(" x %.3g for errors", c.ErrorPenaltyFactor)
 	}
+	if c.NeglectFactor > 1 {
+		s += fmt.Sprintf(" / %.3g for neglect", c.NeglectFactor)
+	}
 	if c.WeightApplied {
 		s += fmt.Sprintf(" / %.2g for its weight", c.WeightPercent/100)
 	}
@@ -112,6 +115,9 @@ func extras(c *choiceoftwo.Candidate) (lines []string) {
 	}
 	if c.SilenceMs >= 1 {
 		lines = append(lines, fmt.Sprintf("silence: calls have waited %s with none answered", span(c.SilenceMs)))
+	}
+	if c.NeglectFactor > 1 {
+		lines = append(lines, "neglect: it has had no call for long, and what is known of it may be wrong")
 	}
 	if c.WeightPercent < 99 {
 		line := fmt.Sprintf("weight: %.0f %% (it warms up, or was just let out of probation)", c.WeightPercent)
