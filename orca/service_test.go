@@ -128,6 +128,65 @@ func TestOutOfBandStreamsSeeNewNumbers(t *testing.T) {
 	})
 }
 
+// saysLatency tells whether reports out of band say what calls take; a snapshot must say the same.
+func (r *rig) saysLatency() bool {
+	r.t.Helper()
+	_, ok := r.ask(time.Second).next().NamedMetrics[MetricLatency]
+	if snapshot := r.Snapshot().Latency; snapshot > 0 != ok {
+		r.t.Errorf("there is a latency out of band: %v; in a snapshot it is %v", ok, snapshot)
+	}
+	return ok
+}
+
+// Who hears the same latency every second cannot know how old it is.
+func TestALatencyIsNotToldForLongAfterTheLastCall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newReporter(t), &methods{unary: func(context.Context) error {
+			time.Sleep(100 * time.Millisecond)
+			return nil
+		}})
+		for range 10 {
+			r.report()
+		}
+		for _, step := range []struct {
+			wait time.Duration
+			want bool
+		}{{29 * time.Second, true}, {2 * time.Second, false}} {
+			time.Sleep(step.wait)
+			if got := r.saysLatency(); got != step.want {
+				t.Errorf("%v later a latency is told: %v", step.wait, got)
+			}
+		}
+		r.report()
+		if !r.saysLatency() {
+			t.Error("after another call no latency is told")
+		}
+	})
+}
+
+// From one number of calls in flight to another no line leads that is right for all servers.
+func TestALatencyIsToldOnlyWhereAboutAsManyCallsAreInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, newReporter(t), &methods{unary: func(context.Context) error {
+			time.Sleep(100 * time.Millisecond)
+			return nil
+		}})
+		for _, step := range []struct {
+			came int64 // with so many others in flight
+			now  int64
+			want bool
+		}{{0, 0, true}, {0, 1, true}, {0, 50, false}, {20, 20, true}, {20, 24, true}, {20, 200, false}, {20, 5, false}} {
+			r.inFlight.Store(step.came)
+			r.report()
+			r.inFlight.Store(step.now)
+			if got := r.saysLatency(); got != step.want {
+				t.Errorf("calls came with %d in flight, and %d are: a latency is told: %v", step.came, step.now, got)
+			}
+		}
+		r.inFlight.Store(0)
+	})
+}
+
 func TestCloseEndsOutOfBandStreams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, newReporter(t), &methods{})

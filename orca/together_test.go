@@ -101,6 +101,34 @@ func TestThereIsAlwaysExactlyOneReport(t *testing.T) {
 	}
 }
 
+// What calls take is for those who make none: it would be in every answer else, where it says
+// less than the answer itself.
+func TestALatencyDoesNotGoWithAnswersThatGRPCMakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reporter := newReporter(t)
+		r := newRigWith(t, reporter, &methods{unary: func(ctx context.Context) error {
+			time.Sleep(100 * time.Millisecond)
+			grpcorca.CallMetricsRecorderFromContext(ctx).SetRequestCost("rows", 12)
+			return nil
+		}}, append(reporter.ServerOptions(), grpcorca.CallMetricsServerOption(reporter)))
+		r.report()
+		time.Sleep(1050 * time.Millisecond)
+		report := r.report()
+		if _, ok := report.NamedMetrics[MetricUptime]; !ok || report.RequestCost["rows"] != 12 {
+			t.Fatalf("the answer's report is not what grpc makes with the reporter: %v", report)
+		}
+		if latency, ok := report.NamedMetrics[MetricLatency]; ok {
+			t.Errorf("an answer says that calls take %v s", latency)
+		}
+		if metrics := r.ServerMetrics(); metrics.NamedMetrics[MetricLatency] != 0 || len(metrics.NamedMetrics) == 0 {
+			t.Errorf("grpc is given %v", metrics.NamedMetrics)
+		}
+		if latency := r.Snapshot().Latency.Round(time.Microsecond); latency != 100*time.Millisecond {
+			t.Errorf("a snapshot says that calls take %v, want 100 ms", latency)
+		}
+	})
+}
+
 // TestAStandardClientBalancesOnTheReports runs grpc's weighted_round_robin over
 // a server that is full at 300 calls/s and one that is at 100 calls/s.
 func TestAStandardClientBalancesOnTheReports(t *testing.T) {

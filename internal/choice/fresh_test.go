@@ -1,6 +1,10 @@
 package choice
 
-import "testing"
+import (
+	"slices"
+	"testing"
+	"time"
+)
 
 // hurriedFleet is a fleet whose endpoints have answered one after the other within an
 // instant, each with another queue.
@@ -119,5 +123,74 @@ func TestAnswersThatComeSlowlyAreLookedAt(t *testing.T) {
 	}
 	if g.shared.Load().hurried {
 		t.Error("answers every 100 ms, of calls of 10 ms, are thought to come fast")
+	}
+}
+
+// freshOnes are the endpoints that a pick looks at because they answered of late, in order.
+func freshOnes(f *Fleet, now int64) (indices []int) {
+	_, x := f.Explain(now, newRandom(1))
+	for _, l := range x.Looks {
+		if l.Fresh {
+			indices = append(indices, l.Index)
+		}
+	}
+	return indices
+}
+
+// A slot is free whatever the answer taught, and however long ago something was learned last.
+func TestAnyAnswerMakesAFreshCandidate(t *testing.T) {
+	for name, end := range map[string]func(e *Endpoint, now int64){
+		"the end of a stream": func(e *Endpoint, now int64) {
+			endCall(e, now, e.Begin(now-sec, true), Outcome{Kind: Answered, OK: true, Heard: true})
+		},
+		"an error that the caller asked for": func(e *Endpoint, now int64) {
+			endCall(e, now, e.Begin(now-ms, false), Outcome{Kind: Answered, Heard: true})
+		},
+	} {
+		_, f, now := provenFleet(t, DefaultParams(), 5)
+		now += 40 * sec // all has faded
+		f.Pick(now, newRandom(1))
+		end(f.Endpoint(3), now)
+		if fresh := freshOnes(f, now+ms); !slices.Equal(fresh, []int{3}) {
+			t.Errorf("after %s of endpoint 3 the fresh candidates are %v", name, fresh)
+		}
+		// Nor does it hide those that answered before.
+		answer(f.Endpoint(2), now+ms, ms)
+		end(f.Endpoint(4), now+3*ms)
+		if fresh := freshOnes(f, now+4*ms); len(fresh) != 2 && len(fresh) != 3 || fresh[0] != 4 || fresh[1] != 2 {
+			t.Errorf("%s of endpoint 4 follows an answer of endpoint 2, but the fresh candidates are %v", name, fresh)
+		}
+	}
+}
+
+func TestAnOldAnswerHidesNoneThatCameAfterIt(t *testing.T) {
+	p := DefaultParams()
+	_, f, now := provenFleet(t, p, 5)
+	answer(f.Endpoint(1), now, 10*ms)
+	now += int64(p.DecayWindow)
+	answer(f.Endpoint(2), now, 10*ms)
+	answer(f.Endpoint(4), now+ms, 10*ms)
+	if fresh := freshOnes(f, now+20*ms); !slices.Equal(fresh, []int{4, 2}) {
+		t.Errorf("fresh candidates are %v, want 4 and 2, which have just answered, and not 1", fresh)
+	}
+}
+
+// What is learned of an endpoint in other ways does not make its answer news again.
+func TestAnAnswerIsNoNewsOnceTheDecayWindowIsOver(t *testing.T) {
+	p := DefaultParams()
+	for _, c := range []struct {
+		age   int64
+		fresh bool
+	}{{int64(p.DecayWindow) - ms, true}, {int64(p.DecayWindow), false}} {
+		_, f, now := provenFleet(t, p, 3)
+		e := f.Endpoint(1)
+		answer(e, now-10*ms, 10*ms)
+		r := NoReport()
+		r.InFlight = 40
+		endCall(e, now+20*sec, e.Begin(now+19*sec, false), Outcome{Kind: Failed, Heard: true, HasReport: true, Report: r})
+		fresh := freshOnes(f, now+c.age)
+		if got := len(fresh) > 0 && fresh[0] == 1; got != c.fresh || !c.fresh && len(fresh) > 0 {
+			t.Errorf("%v after the last answer the fresh candidates are %v; want endpoint 1 among them: %v", time.Duration(c.age), fresh, c.fresh)
+		}
 	}
 }

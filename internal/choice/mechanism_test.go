@@ -508,3 +508,61 @@ func TestAnErrorRateOfNoRequestsIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+// Each report leaves some of the rate that was there before. It must end some time: while there
+// is a rate, however small, every pick works out what it makes of the cost.
+func TestAnEndpointThatReportsNoErrorsAnyMoreIsPlainAgain(t *testing.T) {
+	for _, rps := range []float64{0, 0.1, 100} {
+		g, f, now := provenFleet(t, DefaultParams(), 2)
+		e := f.Endpoint(0)
+		r := NoReport()
+		r.RPS, r.EPS, r.InFlight = 100, 20, 1
+		e.Reported(now, r)
+		if e.plain.Load() != nil {
+			t.Fatal("a fifth of its calls fail, and it is plain")
+		}
+		r.RPS, r.EPS = rps, 0
+		for range 500 {
+			now += sec / 2
+			r.InFlight = 1 - r.InFlight
+			e.Reported(now, r)
+		}
+		if rate := e.known.reportedErrorRate; rate != 0 || e.plain.Load() != g.params() {
+			t.Errorf("after 250 s of %v calls/s without an error the rate is %v, and it is plain: %v", rps, rate, e.plain.Load() != nil)
+		}
+	}
+}
+
+// What is known of an endpoint that gets no calls is compared with what is known of those that
+// do. Both are to reckon with the same factor between what servers say and what calls take.
+func TestEndpointsThatGetNoCallsFollowTheFactorThatServersShare(t *testing.T) {
+	const n = 6 // half of them get calls throughout
+	g, f, now := provenFleet(t, DefaultParams(), n)
+	call := func(n int, seconds, latency int64) {
+		for range 50 * seconds {
+			now += 20 * ms
+			for i := range n {
+				r, d := busy(0), latency
+				if i%3 == 0 { // one of each half can do half as much
+					r.RPS, d = r.RPS/2, 2*latency
+				}
+				r.Uptime = time.Duration(now)
+				told(f.Endpoint(i), now, d, r)
+			}
+			if now%(100*ms) == 0 {
+				g.refresh(now, f.endpoints)
+			}
+		}
+	}
+	call(n, 10, 10*ms)
+	before := g.curve.drain.value()
+	call(n/2, 5, 20*ms)
+	if factor := math.Exp(g.curve.drain.value() - before); factor < 1.7 || factor > 2.1 {
+		t.Fatalf("calls take twice as long, and the factor that servers share is %v times what it was", factor)
+	}
+	for i := range n / 2 {
+		if ratio := costAt(f.Endpoint(i+n/2), now) / costAt(f.Endpoint(i), now); ratio < 0.9 || ratio > 1.1 {
+			t.Errorf("endpoint %d, which gets no calls, costs %v times as much as %d, which can do as much", i+n/2, ratio, i)
+		}
+	}
+}
